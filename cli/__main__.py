@@ -1,0 +1,5 @@
+"""`python -m onlinedpo.cli`."""
+
+from onlinedpo.cli.main import main
+
+main()

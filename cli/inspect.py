@@ -1,0 +1,182 @@
+"""`onlinedpo status` and `onlinedpo show`: read a run, also while it works."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from onlinedpo.cli import words
+from onlinedpo.journal import codec
+from onlinedpo.journal.reader import Reader
+from onlinedpo.states import records as r
+from onlinedpo.states.errors import UsageError
+from onlinedpo.states.ledger import Ledger
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=Path)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(run_folder: Path, as_json: bool) -> None:
+    """Say where the run in folder RUN stands.
+
+    \b
+    Example:
+      onlinedpo status runs/demo
+    """
+    ledger = Reader(_journal(run_folder)).fold()
+    facts = _facts(run_folder, ledger)
+    click.echo(
+        json.dumps(facts, indent=2) if as_json else words.status_text(run_folder, facts)
+    )
+
+
+@click.command()
+@click.argument("run_folder", metavar="RUN", type=Path)
+@click.argument("pair", metavar="PAIR")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one record a line.")
+def show(run_folder: Path, pair: str, as_json: bool) -> None:
+    """Show the whole life of one pair, with the raw evidence of each verdict.
+
+    PAIR is the pair's name, as errors and metrics give it (000042-9c1f0a77), or just
+    its number (42).
+
+    \b
+    Example:
+      onlinedpo show runs/demo 42
+    """
+    number = pair.split("-")[0]
+    if not number.isdigit():
+        raise UsageError(
+            f"'{pair}' does not name a pair",
+            hint="Names look like 000042-9c1f0a77; the number alone will do.",
+        )
+    life = [
+        record
+        for record in Reader(_journal(run_folder)).records()
+        if _concerns(record, int(number))
+    ]
+    names = [record.pair for record in life if isinstance(record, r.Sampled)]
+    if not life or ("-" in pair and pair not in names):
+        raise UsageError(
+            f"there is no pair '{pair}' in {run_folder}",
+            hint=f"Its name is {names[0]}." if names else "See: onlinedpo status.",
+        )
+    for record in life:
+        if as_json:
+            click.echo(json.dumps(codec.as_map(record)))
+        else:
+            click.echo(_told(record, int(number)))
+
+
+def _journal(folder: Path) -> Path:
+    if not any((folder / "journal").glob("*.odj")):
+        raise UsageError(
+            f"{folder} is not a run", hint="A run is a folder with a journal in it."
+        )
+    return folder / "journal"
+
+
+def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
+    settings: dict[str, Any] = dict(ledger.opened.settings) if ledger.opened else {}
+    settings |= ledger.changed
+    iters, last = int(settings.get("iters", 0)), ledger.last_step
+    running = _is_locked(folder)
+    done = bool(iters) and ledger.steps >= iters
+    return {
+        "state": "running" if running else "finished" if done else "stopped",
+        "step": ledger.steps,
+        "iters": iters,
+        "prompts": {phase.value: n for phase, n in ledger.counts().items()},
+        "dropped": dict(ledger.dropped),
+        "last_step": {"loss": last.loss, "grad_norm": last.grad_norm, **last.metrics}
+        if last
+        else None,
+        "win_rates": [
+            {
+                "step": e.step,
+                "win_rate": e.win_rate,
+                "ended": e.ended,
+                "mean_length": e.mean_length,
+            }
+            for e in ledger.evaluations
+        ],
+        "model": settings.get("model"),
+        "judge": settings.get("judge"),
+        "data": settings.get("data"),
+        "environment": ledger.environment,
+        "torn_tails": [
+            f"{t.size} bytes at byte {t.offset} of segment {t.segment}, kept as"
+            f" {t.kept_as}"
+            for t in ledger.tails
+        ],
+    }
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        with (folder / "journal" / "lock").open("r") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def _concerns(record: r.Record, ticket: int) -> bool:
+    if isinstance(record, r.Submitted | r.Step):
+        return ticket in record.tickets
+    return getattr(record, "ticket", None) == ticket
+
+
+def _told(record: r.Record, ticket: int) -> str:
+    when = datetime.fromtimestamp(record.time).isoformat(" ", "seconds")
+    lines = [f"{when}  {codec.as_map(record)['kind']}"]
+    match record:
+        case r.Sampled():
+            lines[0] += f"  {record.pair}"
+            lines.append(
+                f"  by the policy after step {record.step}; prompt {record.prompt} of"
+                f" epoch {record.epoch}, {len(record.prompt_tokens)} tokens"
+            )
+            lines += [
+                f"  {m['role']}: {words.safe(m['content'])}" for m in record.messages
+            ]
+            for side, c in (("first", record.first), ("second", record.second)):
+                lines.append(
+                    f"  {side} ({len(c.tokens)} tokens, {c.finish}): {words.safe(c.text)}"
+                )
+        case r.Verdict():
+            a, b = record.logprobs
+            lines.append(
+                f"  shown {record.shown}: winner {record.winner or 'none'}"
+                + (f" ({record.failure})" if record.failure else "")
+            )
+            lines.append(
+                f"  log p(A) {a:.4f}, log p(B) {b:.4f}, would say"
+                f" {words.safe(record.raw)!r}; P(first) {record.probability_first():.4f}"
+            )
+            judge = ", ".join(f"{k} {v}" for k, v in record.judge.items())
+            lines.append(f"  judge: {judge}; {record.seconds * 1000:.1f} ms")
+            lines.append(f"  asked ({len(record.prompt_tokens)} tokens):")
+            lines += [f"    | {words.safe(row)}" for row in record.prompt.split("\n")]
+        case r.Label():
+            lines.append(
+                f"  chosen: {record.chosen}, by {record.source}, confidence"
+                f" {record.confidence:.4f}"
+            )
+        case r.Dropped():
+            lines.append(f"  {record.reason} {words.safe(record.detail)}".rstrip())
+        case r.Step():
+            place = record.tickets.index(ticket)
+            lines.append(
+                f"  step {record.index}, pair {place + 1} of {len(record.tickets)};"
+                f" margin before the step {record.margins[place]:+.5f}, loss of the"
+                f" batch {record.loss:.5f}"
+            )
+    return "\n".join(lines)

@@ -1,0 +1,50 @@
+"""The `onlinedpo` command.  Errors become text and exit codes here, and only here."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+
+import click
+
+from onlinedpo.cli.inspect import show, status
+from onlinedpo.cli.run import run
+from onlinedpo.states.errors import OnlineDPOError
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("onlinedpo"), prog_name="onlinedpo")
+def cli() -> None:
+    """Online DPO on MLX: sample, judge, train, and go on after any interruption.
+
+    \b
+    Examples:
+      onlinedpo run --demo
+      onlinedpo run runs/mine --model mlx-community/Qwen3-0.6B-4bit --data prompts.jsonl
+      onlinedpo run runs/mine                (goes on where it was)
+      onlinedpo status runs/mine
+    """
+
+
+cli.add_command(run)
+cli.add_command(status)
+cli.add_command(show)
+
+
+def main() -> None:
+    """Run the command line; the entry point of the installed program."""
+    try:
+        sys.exit(cli(standalone_mode=False) or 0)
+    except OnlineDPOError as error:
+        click.echo(f"onlinedpo: {error}", err=True)
+        if error.hint:
+            click.echo(f"  {error.hint}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.exceptions.Exit as left:
+        sys.exit(left.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("onlinedpo: stopped; the run goes on where it was", err=True)
+        sys.exit(130)

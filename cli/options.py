@@ -1,0 +1,68 @@
+"""One flag for each setting, derived from the settings themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, Field, fields
+from typing import Any, TypeVar, get_args, get_type_hints
+
+import click
+
+from onlinedpo.states.config import ALIASES, Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _Yaml(click.ParamType):
+    """A mapping, written as YAML or JSON: '{rank: 8, scale: 2.0, dropout: 0.0}'."""
+
+    name = "mapping"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
+        """Parse it; anything but a mapping is left for the settings to refuse."""
+        import yaml
+
+        try:
+            return yaml.safe_load(value) if isinstance(value, str) else value
+        except yaml.YAMLError as error:
+            self.fail(f"{value!r} is not YAML: {error}", param, ctx)
+
+
+def settings_options(command: F) -> F:
+    """Add all settings as flags.  None has a default: what is not given is not set."""
+    hints = get_type_hints(Settings)
+    aliases = {name: alias for alias, name in ALIASES.items()}
+    for field in reversed(fields(Settings)):
+        flags = [f"--{field.name.replace('_', '-')}"]
+        if field.name in aliases:
+            flags.append(f"--{aliases[field.name].replace('_', '-')}")
+        command = click.option(
+            *flags, field.name, default=None, **_kind(field, hints[field.name])
+        )(command)
+    return command
+
+
+def given(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that were given as flags."""
+    names = {field.name for field in fields(Settings)}
+    return {k: v for k, v in options.items() if k in names and v is not None}
+
+
+def _kind(field: Field[Any], hint: Any) -> dict[str, Any]:
+    options = [o for o in get_args(hint) if o is not type(None)] or [hint]
+    told = {"help": field.metadata["help"] + _default(field)}
+    choices = field.metadata["choices"]
+    if choices and str in options:
+        return {"type": click.Choice(choices), **told}
+    if bool in options:
+        return {"is_flag": True, "flag_value": True, **told}
+    kind = next((k for k in (int, float, str) if k in options), None)
+    return {"type": kind or _Yaml(), **told}
+
+
+def _default(field: Field[Any]) -> str:
+    if field.name == "judge_system":
+        return "  [default: a rubric for correct, helpful and clear answers]"
+    made = field.default_factory is not MISSING
+    default = field.default_factory() if made else field.default  # type: ignore[misc]
+    return "" if default in (None, "", {}) else f"  [default: {default}]"

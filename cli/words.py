@@ -1,0 +1,183 @@
+"""Facts in words: lines that the live view, the summary and `status` share."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.records import Evaluated, Step
+
+
+def safe(text: str, *, width: int = 0) -> str:
+    """Model text for a terminal: one line, no control sequences, perhaps cut."""
+    plain = " ".join(text.split())
+    plain = "".join(
+        c if unicodedata.category(c)[0] != "C" else repr(c)[1:-1] for c in plain
+    )
+    return plain[: width - 1] + "…" if width and len(plain) > width else plain
+
+
+def mean(steps: Sequence[Step], name: str) -> float:
+    """The mean of a metric over steps."""
+    return sum(step.metrics[name] for step in steps) / len(steps)
+
+
+def step_line(steps: Sequence[Step], iters: int) -> str:
+    """Means over the last steps, in one line."""
+    loss = sum(step.loss for step in steps) / len(steps)
+    return (
+        f"step {steps[-1].index:>4}/{iters}"
+        f"  loss {loss:.4f}"
+        f"  margin {mean(steps, 'rewards/margins'):+.3f}"
+        f"  accuracy {mean(steps, 'rewards/accuracies'):.2f}"
+        f"  kl {mean(steps, 'objective/kl'):.2f}"
+        f"  ended {mean(steps, 'val/contain_eos_token'):.0%}"
+        f"  length {mean(steps, 'completions/mean_length'):.1f}"
+        f"  agreement {mean(steps, 'judge/agreement'):.0%}"
+        f"  {mean(steps, 'perf/tokens_per_second'):.0f} tok/s"
+    )
+
+
+def measures_line(step: Step) -> str:
+    """The last step's measures, for the live view."""
+    m = step.metrics
+    return (
+        f"loss {step.loss:.4f}  margin {m['rewards/margins']:+.3f}"
+        f"  accuracy {m['rewards/accuracies']:.2f}"
+        f"  ended {m['val/contain_eos_token']:.0%}"
+        f"  length {m['completions/mean_length']:.1f}"
+        f"  {m['perf/tokens_per_second']:.0f} tok/s"
+        f"  memory {m['perf/peak_memory_gb']:.2f} GB"
+    )
+
+
+def counts_line(ledger: Ledger) -> str:
+    """How many prompts stand where."""
+    counts = ledger.counts()
+    return "  ".join(f"{phase.value} {counts[phase]}" for phase in counts)
+
+
+def win_rate_line(evaluated: Evaluated) -> str:
+    """A held-out win rate, in one line."""
+    failed = evaluated.outcomes.count("failed")
+    return (
+        f"held-out win rate after step {evaluated.step}:"
+        f" {evaluated.win_rate:.1%} of {len(evaluated.outcomes)}"
+        f"  (ended {evaluated.ended:.0%}, mean length {evaluated.mean_length:.1f}"
+        + (f", {failed} not judged)" if failed else ")")
+    )
+
+
+def time_left(
+    first: tuple[int, float] | None, steps: int, iters: int, now: float
+) -> str:
+    """An estimate from the steps of this process."""
+    if first is None or steps <= first[0]:
+        return ""
+    seconds = (now - first[1]) / (steps - first[0]) * (iters - steps)
+    return f"about {duration(seconds)} left"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def drops_line(ledger: Ledger) -> str:
+    """Why pairs were dropped."""
+    return ", ".join(f"{why} {n}" for why, n in ledger.dropped.most_common()) or "none"
+
+
+def summary(folder: Path, ledger: Ledger) -> str:
+    """What came out of a run, when its process ends."""
+    settings = {**(ledger.opened.settings if ledger.opened else {}), **ledger.changed}
+    iters = int(settings.get("iters", 0))
+    done = ledger.steps >= iters
+    lines = [
+        "",
+        f"{'finished' if done else 'stopped'}: {ledger.steps} of {iters} steps;"
+        f" {counts_line(ledger)}; dropped: {drops_line(ledger)}",
+    ]
+    if ledger.evaluations:
+        rates = " -> ".join(
+            f"{e.win_rate:.1%} (step {e.step})" for e in ledger.evaluations[-4:]
+        )
+        lines.append(f"held-out win rate against the reference: {rates}")
+    lines += _shares(ledger)
+    lines += _examples(ledger)
+    if done:
+        target = settings.get("adapter_path") or folder / "adapters"
+        lines += [
+            "",
+            f"adapter: {target}",
+            f"  mlx_lm.generate --model {settings['model']} --adapter-path {target}"
+            ' --prompt "..."',
+        ]
+    else:
+        lines.append(f"go on with: onlinedpo run {folder}")
+    return "\n".join(lines)
+
+
+def _shares(ledger: Ledger) -> list[str]:
+    """Where the time of the steps went, over the whole run."""
+    spent = ledger.seconds
+    total = sum(spent.values())
+    if not total:
+        return []
+    parts = [
+        f"{name} {spent.get(name, 0.0) / total:.1%}"
+        for name in ("sample", "judge", "train", "journal", "checkpoint")
+    ]
+    durable = (spent.get("journal", 0.0) + spent.get("checkpoint", 0.0)) / total
+    return [
+        f"time of the steps: {duration(total)} = {', '.join(parts)}"
+        f"; journal and checkpoint together {durable:.1%}"
+    ]
+
+
+def _examples(ledger: Ledger, count: int = 3) -> list[str]:
+    if not ledger.reference or not ledger.evaluations or not ledger.steps:
+        return []
+    before, after = ledger.reference.completions, ledger.evaluations[-1].completions
+    lines = ["", "held-out answers before and after:"]
+    for old, new in list(zip(before, after, strict=True))[:count]:
+        lines += [
+            f"  before: {safe(old.text, width=160)}",
+            f"  after:  {safe(new.text, width=160)}",
+        ]
+    return lines
+
+
+def status_text(folder: Path, facts: dict[str, Any]) -> str:
+    """`status` for people."""
+    lines = [f"{folder}: {facts['state']}, step {facts['step']} of {facts['iters']}"]
+    lines.append(
+        "prompts: " + "  ".join(f"{k} {v}" for k, v in facts["prompts"].items())
+    )
+    if facts["dropped"]:
+        why = ", ".join(f"{k} {v}" for k, v in facts["dropped"].items())
+        lines.append(f"dropped: {why}")
+    if facts["last_step"]:
+        last = facts["last_step"]
+        lines.append(
+            f"last step: loss {last['loss']:.4f}, margin {last['rewards/margins']:+.3f},"
+            f" accuracy {last['rewards/accuracies']:.2f}"
+        )
+    for rate in facts["win_rates"]:
+        lines.append(f"win rate after step {rate['step']}: {rate['win_rate']:.1%}")
+    for key in ("model", "judge", "data"):
+        lines.append(f"{key}: {facts[key]}")
+    environment = facts["environment"]
+    lines.append(
+        f"last on: mlx {environment.get('mlx')} on {environment.get('device')},"
+        f" {environment.get('blas')}"
+    )
+    lines += [f"torn tail cut: {tail}" for tail in facts["torn_tails"]]
+    return "\n".join(lines)

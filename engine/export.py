@@ -1,0 +1,42 @@
+"""The adapter in mlx-lm's own format, for `mlx_lm.generate` and `mlx_lm.fuse`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from onlinedpo.engine.checkpoint import name_of
+from onlinedpo.journal import disk
+from onlinedpo.journal.crashpoint import reached
+from onlinedpo.states.config import Settings
+
+
+def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> None:
+    """Let `target` hold the adapter of a checkpoint.
+
+    It is a cache of the checkpoint, made again at every start, so it is not synced.
+    """
+    target.mkdir(parents=True, exist_ok=True)
+    config = {
+        # What mlx-lm reads; a full fine-tune has no adapter shape.
+        "fine_tune_type": settings.fine_tune_type,
+        "num_layers": settings.num_layers,
+        "lora_parameters": settings.lora_parameters
+        if settings.fine_tune_type != "full"
+        else None,
+        "model": settings.model,
+        # What it does not read, for people.
+        "trained_by": "onlinedpo",
+        "step": step,
+        "beta": settings.beta,
+        "dpo_cpo_loss_type": settings.dpo_cpo_loss_type,
+        "learning_rate": settings.learning_rate,
+        "seed": settings.seed,
+    }
+    text = json.dumps(config, indent=2).encode() + b"\n"
+    disk.link(
+        checkpoints / name_of(step) / "adapters.safetensors",
+        target / "adapters.safetensors",
+    )
+    reached("adapters.rename")
+    disk.replace(target / "adapter_config.json", text, durable=False)

@@ -1,0 +1,249 @@
+"""One DPO step: from labelled pairs to new adapter and optimizer state.
+
+The step is a function of the pairs, the settings and its index alone, so applying the
+journalled pairs again gives the same state again.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import mlx.core as mx
+import mlx.nn as nn
+import mlx.optimizers as optim
+from mlx.utils import tree_map, tree_unflatten
+from mlx_lm.tuner.trainer import grad_checkpoint
+from mlx_lm.tuner.utils import build_schedule
+
+from onlinedpo.engine.logps import Batch, Scorer, batch_of
+from onlinedpo.engine.loss import PairLogps, preference_loss
+from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.tensors import Tensors, flat, floats, scalar
+from onlinedpo.states import seeds
+from onlinedpo.states.config import Settings
+from onlinedpo.states.errors import TrainingDiverged, UsageError
+from onlinedpo.states.ledger import LabelledPair
+
+_OPTIMIZERS = {
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "muon": optim.Muon,
+    "sgd": optim.SGD,
+    "adafactor": optim.Adafactor,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What a step measured: on its own pairs, before the update."""
+
+    loss: float
+    grad_norm: float
+    metrics: dict[str, float]
+    margins: tuple[float, ...]
+
+
+class Learner:
+    """The policy's optimizer and its step."""
+
+    def __init__(self, policy: Policy, scorer: Scorer, settings: Settings) -> None:
+        """Build the optimizer; raises `UsageError` if its settings do not fit."""
+        self.policy = policy
+        self._scorer = scorer
+        self._settings = settings
+        self.optimizer = _optimizer(settings)
+        self.optimizer.init(policy.model.trainable_parameters())
+        mx.eval(self.optimizer.state)
+
+    def state(self) -> Tensors:
+        """The optimizer's state, flat and sorted by name."""
+        return flat(self.optimizer.state)
+
+    def restore(self, adapter: Tensors, optimizer: Tensors) -> None:
+        """Go on from a checkpoint."""
+        self.policy.update(adapter)
+        self.optimizer.state = tree_unflatten(list(optimizer.items()))
+
+    def step(self, pairs: Sequence[LabelledPair], index: int) -> StepResult:
+        """Take the `index`-th step (from 1) on these pairs.
+
+        Raises `TrainingDiverged`, naming the pair and changing nothing, if a loss or
+        the gradient is not finite.
+        """
+        size = self._settings.micro_batch_size or self._settings.batch_size
+        micro = [pairs[i : i + size] for i in range(0, len(pairs), size)]
+        gradient: Any = None
+        losses: list[float] = []
+        logps: list[PairLogps] = []
+        for number, part in enumerate(micro):
+            part_gradient, part_losses, part_logps = self._gradient(
+                part, len(pairs), index, number
+            )
+            gradient = (
+                part_gradient
+                if gradient is None
+                else tree_map(mx.add, gradient, part_gradient)
+            )
+            mx.eval(gradient)
+            losses += part_losses
+            logps.append(part_logps)
+        gradient, norm = _clipped(gradient, self._settings.max_grad_norm)
+        self._refuse_non_finite(pairs, losses, norm, index)
+        self.optimizer.update(self.policy.model, gradient)
+        mx.eval(self.policy.model.trainable_parameters(), self.optimizer.state)
+        metrics, margins = _measure(logps, self._settings.beta)
+        metrics["learning_rate"] = scalar(self.optimizer.learning_rate)
+        return StepResult(math.fsum(losses) / len(losses), norm, metrics, margins)
+
+    def _gradient(
+        self, pairs: Sequence[LabelledPair], total: int, index: int, number: int
+    ) -> tuple[Any, list[float], PairLogps]:
+        """Gradient of sum(loss)/total on a micro-batch, its losses and its logps."""
+        model, settings = self.policy.model, self._settings
+        batch = _chosen_and_rejected(pairs)
+        with self.policy.reference():
+            reference = mx.stop_gradient(self._scorer.completion_logps(batch))
+            mx.eval(reference)
+        half = len(pairs)
+
+        def loss(model: nn.Module) -> tuple[mx.array, tuple[mx.array, mx.array]]:
+            policy = self._scorer.completion_logps(batch)
+            each = preference_loss(
+                _split(policy, reference, batch.lengths, half),
+                kind=settings.dpo_cpo_loss_type,
+                beta=settings.beta,
+                delta=settings.delta,
+            )
+            return each.sum() / total, (each, policy)
+
+        before = self.policy.trainable()
+        # Dropout masks depend on the step and the micro-batch, not on what ran before.
+        mx.random.seed(seeds.derive(settings.seed, "dropout", index, number))
+        model.train()
+        with _checkpointed(model, settings.grad_checkpoint):
+            (_, (each, policy)), gradient = nn.value_and_grad(model, loss)(model)
+            mx.eval(gradient, each, policy)
+        model.eval()
+        self.policy.update(before)
+        return gradient, floats(each), _split(policy, reference, batch.lengths, half)
+
+    def _refuse_non_finite(
+        self,
+        pairs: Sequence[LabelledPair],
+        losses: Sequence[float],
+        norm: float,
+        index: int,
+    ) -> None:
+        if math.isfinite(norm) and all(map(math.isfinite, losses)):
+            return
+        guilty = [
+            pair.sampled.pair
+            for pair, loss in zip(pairs, losses, strict=True)
+            if not math.isfinite(loss)
+        ] or [p.sampled.pair for p in pairs if not self._has_finite_gradient(p, index)]
+        raise TrainingDiverged(
+            f"step {index} was not taken: the {'loss' if guilty else 'gradient'} is not"
+            f" finite on pair {', '.join(guilty) or 'any, but their sum is not'}",
+            hint="Look at it with 'onlinedpo show'; start a new run with a lower"
+            " learning_rate or beta.",
+        )
+
+    def _has_finite_gradient(self, pair: LabelledPair, index: int) -> bool:
+        gradient, losses, _ = self._gradient([pair], 1, index, 0)
+        _, norm = _clipped(gradient, None)
+        return math.isfinite(norm) and math.isfinite(losses[0])
+
+
+def _chosen_and_rejected(pairs: Sequence[LabelledPair]) -> Batch:
+    """Rows of a micro-batch: all chosen completions, then all rejected ones."""
+    chosen, rejected = [], []
+    for pair in pairs:
+        sampled, side = pair.sampled, pair.label.chosen
+        other = sampled.side("second" if side == "first" else "first")
+        chosen.append((sampled.prompt_tokens, sampled.side(side).tokens))
+        rejected.append((sampled.prompt_tokens, other.tokens))
+    return batch_of([*chosen, *rejected])
+
+
+def _split(
+    policy: mx.array, reference: mx.array, lengths: mx.array, half: int
+) -> PairLogps:
+    return PairLogps(
+        chosen=policy[:half],
+        rejected=policy[half:],
+        reference_chosen=reference[:half],
+        reference_rejected=reference[half:],
+        chosen_length=lengths[:half],
+        rejected_length=lengths[half:],
+    )
+
+
+def _clipped(gradient: Any, limit: float | None) -> tuple[Any, float]:
+    """The gradient clipped to a global norm, and its norm before."""
+    clipped, norm = optim.clip_grad_norm(gradient, math.inf if limit is None else limit)
+    return (gradient if limit is None else clipped), scalar(norm)
+
+
+def _measure(
+    parts: Sequence[PairLogps], beta: float
+) -> tuple[dict[str, float], tuple[float, ...]]:
+    """TRL's metrics over the micro-batches of a step, and the margin of each pair."""
+
+    def joined(name: str) -> mx.array:
+        return mx.concatenate([getattr(part, name) for part in parts])
+
+    chosen, rejected = joined("chosen_ratio") * beta, joined("rejected_ratio") * beta
+    margins = chosen - rejected
+    return {
+        "rewards/chosen": scalar(chosen.mean()),
+        "rewards/rejected": scalar(rejected.mean()),
+        "rewards/margins": scalar(margins.mean()),
+        "rewards/accuracies": scalar((margins > 0).mean()),
+        "logps/chosen": scalar(joined("chosen").mean()),
+        "logps/rejected": scalar(joined("rejected").mean()),
+        # The mean of log pi - log ref over samples of pi estimates KL(pi || ref).
+        "objective/kl": scalar((chosen + rejected).mean()) / (2 * beta),
+        "beta": beta,
+        "pairs/longer_chosen_frac": scalar(
+            (joined("chosen_length") > joined("rejected_length")).mean()
+        ),
+    }, tuple(floats(margins))
+
+
+def _optimizer(settings: Settings) -> optim.Optimizer:
+    name = settings.optimizer
+    rate: Any = settings.learning_rate
+    try:
+        if settings.lr_schedule:
+            rate = build_schedule(settings.lr_schedule)
+        arguments = settings.optimizer_config.get(name, {})
+        optimizer: optim.Optimizer = _OPTIMIZERS[name](learning_rate=rate, **arguments)
+    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
+        raise UsageError(
+            f"lr_schedule or optimizer_config do not fit {name}: {error}",
+            hint="Both are as mlx-lm takes them, for example"
+            " lr_schedule: {name: cosine_decay, arguments: [1e-5, 1000], warmup: 10}.",
+        ) from error
+    return optimizer
+
+
+@contextmanager
+def _checkpointed(model: nn.Module, wanted: bool) -> Iterator[None]:
+    """Gradient checkpointing for this block only.
+
+    mlx-lm's function patches the layers' class for good, and with it the sampler and a
+    judge of the same class; here the class is put back.
+    """
+    kinds = {type(layer): layer for layer in model.layers} if wanted else {}
+    originals = {kind: kind.__call__ for kind in kinds}
+    try:
+        for layer in kinds.values():
+            grad_checkpoint(layer)
+        yield
+    finally:
+        for kind, original in originals.items():
+            kind.__call__ = original

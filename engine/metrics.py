@@ -1,0 +1,65 @@
+"""What a step measured, under TRL's names, and the file that keeps it for plotting."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from onlinedpo.journal import disk
+from onlinedpo.journal.reader import Reader
+from onlinedpo.states.ledger import Round
+from onlinedpo.states.records import Evaluated, Reason, Step
+
+
+def of_round(tally: Round, pairs: int, pending: int, age: float) -> dict[str, float]:
+    """The metrics of sampling and judging since the step before this one."""
+    judged = max(tally.judged, 1)
+    completions = max(2 * tally.sampled, 1)
+    return {
+        "val/contain_eos_token": tally.ended / completions,
+        "completions/mean_length": tally.tokens / completions,
+        "judge/agreement": tally.agreed / judged,
+        "judge/position_flip_rate": tally.dropped[Reason.DISAGREED] / judged,
+        "judge/failure_rate": tally.dropped[Reason.FAILED] / judged,
+        "label/pending": pending,
+        "label/age_steps_mean": age,
+        "pairs/trained": pairs,
+        "pairs/identical_frac": tally.dropped[Reason.IDENTICAL] / max(tally.sampled, 1),
+        "pairs/truncated_frac": tally.truncated / max(tally.sampled, 1),
+    }
+
+
+def row_of(record: Step | Evaluated) -> dict[str, object]:
+    """One line of metrics.jsonl."""
+    if isinstance(record, Evaluated):
+        return {
+            "step": record.step,
+            "time": record.time,
+            "eval/win_rate": record.win_rate,
+            "eval/contain_eos_token": record.ended,
+            "eval/mean_length": record.mean_length,
+        }
+    return {
+        "step": record.index,
+        "time": record.time,
+        "loss": record.loss,
+        "grad_norm": record.grad_norm,
+        **record.metrics,
+        **{f"seconds/{name}": value for name, value in record.seconds.items()},
+    }
+
+
+def write(path: Path, record: Step | Evaluated) -> None:
+    """Add a line.  The journal has it all: a lost line is made again at the start."""
+    with path.open("a") as file:
+        file.write(json.dumps(row_of(record)) + "\n")
+
+
+def rewrite(path: Path, journal: Path) -> None:
+    """Make the file again from the journal."""
+    rows = [
+        json.dumps(row_of(record)) + "\n"
+        for record in Reader(journal).records()
+        if isinstance(record, Step | Evaluated)
+    ]
+    disk.replace(path, "".join(rows).encode(), durable=False)

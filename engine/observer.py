@@ -1,0 +1,47 @@
+"""What a run tells while it works: facts, which the terminal puts into words."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.records import Evaluated, Step
+
+
+class Observer(Protocol):
+    """Whoever watches a run."""
+
+    def doing(self, what: str, ledger: Ledger | None = None) -> None:
+        """The run begins an operation."""
+
+    def said(self, line: str) -> None:
+        """Something the user should know once."""
+
+    def stepped(self, step: Step, ledger: Ledger) -> None:
+        """A step was committed."""
+
+    def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
+        """A held-out win rate was taken."""
+
+    def asked_to_stop(self) -> bool:
+        """Whether to leave after the operation at hand."""
+
+
+class Silent:
+    """Watches nothing and never stops a run."""
+
+    def doing(self, what: str, ledger: Ledger | None = None) -> None:
+        """Ignore it."""
+
+    def said(self, line: str) -> None:
+        """Ignore it."""
+
+    def stepped(self, step: Step, ledger: Ledger) -> None:
+        """Ignore it."""
+
+    def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
+        """Ignore it."""
+
+    def asked_to_stop(self) -> bool:
+        """Go on."""
+        return False

@@ -1,0 +1,138 @@
+"""Prompts: from a file to token ids, and the order in which a run visits them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from onlinedpo.states import seeds
+from onlinedpo.states.errors import UsageError
+from onlinedpo.states.records import Messages
+
+_HINT = 'Each line is an object such as {"prompt": "How do I boil an egg?"}.'
+
+
+@dataclass(frozen=True, slots=True)
+class Prompts:
+    """The prompts to train on and those held out to measure on."""
+
+    train: list[Messages]
+    held_out: list[Messages]
+
+    def describe(self) -> dict[str, Any]:
+        """Counts and digests, for the journal: another order or text is other data."""
+        return {
+            "train": len(self.train),
+            "train_digest": _digest(self.train),
+            "held_out": len(self.held_out),
+            "held_out_digest": _digest(self.held_out),
+        }
+
+
+class Order:
+    """Which prompt a ticket stands for: every prompt once in each epoch."""
+
+    def __init__(self, seed: int, count: int) -> None:
+        """The order is a function of the seed and the epoch alone."""
+        self._seed = seed
+        self._count = count
+        self._epoch = -1
+        self._order: list[int] = []
+
+    def place(self, ticket: int) -> tuple[int, int]:
+        """(epoch, prompt index) of a ticket."""
+        epoch, place = divmod(ticket, self._count)
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._order = seeds.order(self._seed, epoch, self._count)
+        return epoch, self._order[place]
+
+
+def load(path: str, *, seed: int, held_out: int) -> Prompts:
+    """Read prompts from a JSONL file, or from train.jsonl and valid.jsonl in a folder.
+
+    Without a valid.jsonl, at most `held_out` prompts, and at most a tenth of all, are
+    set aside by the seed.  Raises `UsageError` naming file and line.
+    """
+    source = Path(path)
+    if source.is_dir():
+        train = _read(source / "train.jsonl")
+        valid = source / "valid.jsonl"
+        if valid.exists():
+            return Prompts(train, _read(valid)[:held_out])
+    else:
+        train = _read(source)
+    aside = set(
+        seeds.order(seed, -1, len(train))[: min(held_out, len(train) // 10)],
+    )
+    return Prompts(
+        [p for i, p in enumerate(train) if i not in aside],
+        [p for i, p in enumerate(train) if i in aside],
+    )
+
+
+def encode(tokenizer: Any, messages: Messages) -> list[int]:
+    """Token ids that the policy is asked with: the chat template, applied once.
+
+    The template writes the BOS if the model wants one; nothing adds another.
+    """
+    rendered = tokenizer.apply_chat_template(
+        list(messages), add_generation_prompt=True, tokenize=True, enable_thinking=False
+    )
+    return [int(token) for token in rendered]
+
+
+def text_of(messages: Messages) -> str:
+    """A prompt as a judge or a person reads it."""
+    if len(messages) == 1:
+        return messages[0]["content"]
+    return "\n\n".join(f"{m['role']}: {m['content']}" for m in messages)
+
+
+def _read(path: Path) -> list[Messages]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise UsageError(
+            f"there is no prompt file {path}",
+            hint="Give --data a JSONL file, or a folder with train.jsonl in it.",
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} cannot be read as UTF-8 text: {error}") from error
+    rows = [
+        _parse(line, f"{path}:{number}")
+        for number, line in enumerate(text.splitlines(), start=1)
+        if line.strip()
+    ]
+    if not rows:
+        raise UsageError(f"{path} has no prompts in it", hint=_HINT)
+    return rows
+
+
+def _parse(line: str, where: str) -> Messages:
+    try:
+        row = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise UsageError(f"{where} is not JSON: {error.msg}", hint=_HINT) from None
+    prompt = row.get("prompt") if isinstance(row, dict) else None
+    if isinstance(prompt, str) and prompt.strip():
+        return ({"role": "user", "content": prompt},)
+    if isinstance(prompt, list) and prompt and all(map(_is_message, prompt)):
+        return tuple({"role": m["role"], "content": m["content"]} for m in prompt)
+    keys = ", ".join(row) if isinstance(row, dict) else type(row).__name__
+    raise UsageError(f"{where} has no usable 'prompt' (it has: {keys})", hint=_HINT)
+
+
+def _is_message(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("role"), str)
+        and isinstance(value.get("content"), str)
+    )
+
+
+def _digest(prompts: list[Messages]) -> str:
+    return hashlib.sha256(json.dumps(prompts).encode()).hexdigest()

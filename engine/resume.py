@@ -1,0 +1,137 @@
+"""Back to the last committed step: from the newest sound checkpoint, or from nothing.
+
+Steps after the checkpoint are applied again from the journal: nothing is sampled or
+judged twice.  What they give is compared with what the journal says they gave.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from onlinedpo.engine import checkpoint
+from onlinedpo.engine.checkpoint import Checkpoint
+from onlinedpo.engine.learner import Learner, StepResult
+from onlinedpo.engine.observer import Observer
+from onlinedpo.engine.run_folder import RunFolder
+from onlinedpo.journal import disk
+from onlinedpo.journal.reader import Reader
+from onlinedpo.states.errors import ReplayDiverged
+from onlinedpo.states.ledger import LabelledPair, Ledger
+from onlinedpo.states.records import Step
+
+
+def restore(
+    folder: RunFolder,
+    ledger: Ledger,
+    learner: Learner,
+    watch: Observer,
+    *,
+    position: tuple[int, bytes],
+    exact: bool,
+) -> None:
+    """Bring adapter and optimizer to where the journal stands.
+
+    Raises `ReplayDiverged` if re-applied steps do not reproduce the journal, unless
+    this device does not promise that (`exact` is false): then it is said.
+    """
+    disk.clear_temporary(folder.checkpoints)
+    begin = _newest(folder, ledger, learner, watch)
+    if begin < ledger.steps:
+        since = f"the last checkpoint is of step {begin}" if begin else "no checkpoint"
+        watch.said(
+            f"re-applying steps {begin + 1} to {ledger.steps} from the journal"
+            f" ({since})"
+        )
+        _reapply(folder.journal, begin, learner, watch, exact=exact)
+        _remake(folder, ledger, learner, position)
+
+
+def _newest(
+    folder: RunFolder, ledger: Ledger, learner: Learner, watch: Observer
+) -> int:
+    """Load the newest committed checkpoint that is whole; returns its step, or 0."""
+    sound, damaged = checkpoint.find(folder.checkpoints)
+    for path in damaged:
+        _set_aside(folder, path, "its manifest is damaged", watch)
+    for found in sound:
+        if found.step > ledger.steps:
+            # Written, but the process died before the commit: the step never happened.
+            disk.remove_folder(found.path)
+        elif ledger.checkpoints.get(found.step) != found.state:
+            _set_aside(folder, found.path, "the journal has no such step", watch)
+        elif _load(found, learner):
+            return found.step
+        else:
+            _set_aside(folder, found.path, "a file does not match its digest", watch)
+    return 0
+
+
+def _load(found: Checkpoint, learner: Learner) -> bool:
+    tensors = found.load()
+    if tensors is not None:
+        learner.restore(*tensors)
+    return tensors is not None
+
+
+def _remake(
+    folder: RunFolder, ledger: Ledger, learner: Learner, position: tuple[int, bytes]
+) -> None:
+    """Write the last step's checkpoint again, where the journal says it had one."""
+    recorded = ledger.checkpoints.get(ledger.steps)
+    adapter, optimizer = learner.policy.trainable(), learner.state()
+    if recorded == checkpoint.state_of(adapter, optimizer):
+        checkpoint.save(folder.checkpoints, ledger.steps, adapter, optimizer, position)
+
+
+def _set_aside(folder: RunFolder, path: Path, why: str, watch: Observer) -> None:
+    folder.quarantine.mkdir(exist_ok=True)
+    kept = folder.quarantine / f"{path.name}-{time.time_ns()}"
+    os.rename(path, kept)
+    watch.said(f"checkpoint {path} is not used: {why}; it is kept as {kept}")
+
+
+def _reapply(
+    journal: Path, begin: int, learner: Learner, watch: Observer, *, exact: bool
+) -> None:
+    ledger = Ledger()
+    told = False
+    for record in Reader(journal).records():
+        if isinstance(record, Step) and record.index > begin:
+            watch.doing(f"re-applying step {record.index}", ledger)
+            result = learner.step(_pairs(ledger, record), record.index)
+            difference = _difference(record, result, learner)
+            if difference and exact:
+                raise ReplayDiverged(
+                    f"step {record.index}, applied again from the journal, gives"
+                    f" another {difference}",
+                    hint="The base model, the program or the machine is not what it"
+                    " was. Put the checkpoints folder back from a copy, or go on"
+                    " there.",
+                )
+            if difference and not told:
+                told = True
+                watch.said(
+                    f"from step {record.index} the rebuilt adapter is not equal to the"
+                    f" bit ({difference})"
+                )
+        ledger.fold(record)
+
+
+def _pairs(ledger: Ledger, step: Step) -> list[LabelledPair]:
+    labelled = {pair.sampled.ticket: pair for pair in ledger.labelled()}
+    return [labelled[ticket] for ticket in step.tickets]
+
+
+def _difference(step: Step, result: StepResult, learner: Learner) -> str:
+    """What differs between a journalled step and the same step taken again."""
+    if result.loss != step.loss:
+        return f"loss: {step.loss!r} was recorded, {result.loss!r} came out"
+    if result.grad_norm != step.grad_norm:
+        return f"grad_norm: {step.grad_norm!r} was recorded, {result.grad_norm!r} came"
+    if step.state:
+        state = checkpoint.state_of(learner.policy.trainable(), learner.state())
+        if state != step.state:
+            return f"state: {step.state[:12]} was recorded, {state[:12]} came out"
+    return ""

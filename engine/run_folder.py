@@ -1,0 +1,98 @@
+"""A run is a folder; this is where its parts lie, and how its settings are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from onlinedpo.journal import disk
+from onlinedpo.states.config import Settings, from_mapping
+from onlinedpo.states.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        """The settings in force."""
+        return self.path / "config.yaml"
+
+    @property
+    def journal(self) -> Path:
+        """The segments of the journal."""
+        return self.path / "journal"
+
+    @property
+    def checkpoints(self) -> Path:
+        """One folder a checkpoint."""
+        return self.path / "checkpoints"
+
+    @property
+    def adapters(self) -> Path:
+        """The latest adapter, as mlx-lm takes it."""
+        return self.path / "adapters"
+
+    @property
+    def metrics(self) -> Path:
+        """A line a step, for plotting."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def quarantine(self) -> Path:
+        """What was cut off or set aside."""
+        return self.path / "quarantine"
+
+    def has_journal(self) -> bool:
+        """Whether a run has begun here."""
+        return any(self.journal.glob("*.odj"))
+
+    def check(self) -> None:
+        """Raise `UsageError` if this folder holds something that is no run."""
+        if self.path.exists() and not self.path.is_dir():
+            raise UsageError(
+                f"{self.path} is a file", hint="Give a folder for the run."
+            )
+        ours = self.has_journal() or self.config.exists() or self.journal.exists()
+        if self.path.exists() and any(self.path.iterdir()) and not ours:
+            raise UsageError(
+                f"{self.path} holds other files and no run",
+                hint="Give an empty or new folder for the run.",
+            )
+
+    def read_config(self) -> dict[str, Any]:
+        """The settings written in config.yaml; empty if it is not there."""
+        return read_settings(self.config) if self.config.exists() else {}
+
+    def write_config(self, settings: Settings) -> None:
+        """Write the settings down, unless the file says the same already."""
+        wanted = settings.as_dict()
+        if self.config.exists() and self.read_config() == wanted:
+            return
+        head = "# The settings of this run, resolved. See: onlinedpo run --help\n"
+        text = head + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
+        disk.replace(self.config, text.encode())
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Settings from a YAML file; raises `UsageError` naming the file."""
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise UsageError(
+            f"{path} cannot be read as YAML: {error}",
+            hint="A settings file is lines such as 'batch_size: 8'.",
+        ) from error
+    if not isinstance(values, Mapping):
+        raise UsageError(
+            f"{path} holds no settings",
+            hint="A settings file is lines such as 'batch_size: 8'.",
+        )
+    return from_mapping(values, str(path))

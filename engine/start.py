@@ -1,0 +1,235 @@
+"""From a folder and some settings to a run that is ready to go on.
+
+A new run is checked whole before anything is written.  A run that has begun is taken up
+from its journal, and must be made of the same model, judge and data.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from onlinedpo.engine import checkpoint, environment, policy, prompts
+from onlinedpo.engine.identity import ModelIdentity, identify
+from onlinedpo.engine.judge import Judge, ModelJudge
+from onlinedpo.engine.learner import Learner
+from onlinedpo.engine.logps import Scorer
+from onlinedpo.engine.observer import Observer
+from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.prompts import Order, Prompts
+from onlinedpo.engine.resume import restore
+from onlinedpo.engine.run_folder import RunFolder
+from onlinedpo.engine.sampler import Sampler
+from onlinedpo.journal.writer import Journal
+from onlinedpo.states import config
+from onlinedpo.states.config import Settings
+from onlinedpo.states.errors import ReplayDiverged, SettingsChanged, UsageError
+from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.lifecycle import LiveMachine
+from onlinedpo.states.records import ProcessStarted, RunOpened
+
+
+@dataclass(slots=True)
+class Run:
+    """An open run: all that the loop works with."""
+
+    folder: RunFolder
+    settings: Settings
+    journal: Journal
+    prompts: Prompts
+    order: Order
+    policy: Policy
+    sampler: Sampler
+    judge: Judge
+    learner: Learner
+    watch: Observer
+
+    @property
+    def ledger(self) -> Ledger:
+        """Where the run stands."""
+        return self.journal.ledger
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """What a run is made of, once loaded."""
+
+    settings: Settings
+    identity: ModelIdentity
+    prompts: Prompts
+    policy: Policy
+    scorer: Scorer
+    judge: Judge
+
+
+def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> Run:
+    """Begin a run in a new folder, or take up the one that is there.
+
+    `wanted` are settings given by flags or a file; they win over RUN/config.yaml.
+    Raises `OnlineDPOError` of every kind.  The caller closes `run.journal`.
+    """
+    folder.check()
+    wanted = {**folder.read_config(), **wanted}
+    journal: Journal | None = None
+    if folder.has_journal():
+        journal = _take_up(folder, watch)
+    try:
+        begun = journal.ledger.opened if journal else None
+        if journal and begun:
+            before = {**begun.settings, **journal.ledger.changed}
+            settings = config.resume(before, wanted)
+        else:
+            settings = Settings(**wanted)
+        parts = _load(settings, watch)
+        if journal is None:
+            folder.path.mkdir(parents=True, exist_ok=True)
+            # First, so that a crash from here on is resumed without any argument.
+            folder.write_config(settings)
+            journal = Journal.create(folder.journal, uuid.uuid4().bytes, LiveMachine())
+        return _ready(folder, journal, parts, watch)
+    except BaseException:
+        if journal:
+            journal.close()
+        raise
+
+
+def _take_up(folder: RunFolder, watch: Observer) -> Journal:
+    watch.doing("reading the journal")
+    sound, _ = checkpoint.find(folder.checkpoints)
+    anchors = {found.frame: found.chain for found in sound}
+    journal = Journal.open(folder.journal, anchors, LiveMachine())
+    if journal.cut is not None:
+        cut = journal.cut
+        watch.said(
+            f"the journal had a torn tail: {cut.size} bytes at byte {cut.offset} of"
+            f" segment {cut.segment} were cut off and kept as {cut.kept_as}"
+        )
+    return journal
+
+
+def _load(settings: Settings, watch: Observer) -> _Parts:
+    if not settings.model or not settings.data:
+        raise UsageError(
+            "a new run needs --model and --data",
+            hint="Or try: onlinedpo run --demo",
+        )
+    found = prompts.load(
+        settings.data, seed=settings.seed, held_out=settings.val_prompts
+    )
+    watch.doing("loading the model")
+    identity = identify(settings.model)
+    model, tokenizer = policy.load(identity)
+    trained = Policy(model, tokenizer, settings)
+    scorer = Scorer(model)
+    return _Parts(
+        settings, identity, found, trained, scorer, _judge(settings, identity, trained)
+    )
+
+
+def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge:
+    """The judge; it shares the policy's base, adapters off, if it is the same model."""
+    same_name = settings.judge == settings.model
+    identity = base if same_name else identify(settings.judge)
+    if identity.weights == base.weights and identity.tokenizer == base.tokenizer:
+        model, tokenizer, as_judge = trained.model, trained.tokenizer, trained.reference
+    else:
+        model, tokenizer = policy.load(identity)
+        model.eval()
+        as_judge = None
+    return ModelJudge(
+        model,
+        tokenizer,
+        identity=identity.as_dict(),
+        rubric=settings.judge_system,
+        orders=settings.judge_orders,
+        seed=settings.seed,
+        **({"as_judge": as_judge} if as_judge else {}),
+    )
+
+
+def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) -> Run:
+    ledger, settings = journal.ledger, parts.settings
+    opened = _opening(journal, parts)
+    now = environment.describe()
+    watch.said(environment.line(now))
+    exact = environment.on_cpu()
+    if (begun := ledger.opened) is None:
+        journal.append([opened])
+    else:
+        _must_be_the_same(begun, opened)
+        if different := environment.difference(ledger.environment, now):
+            exact = False
+            watch.said(
+                f"this machine is not the one that the run was on before ({different}):"
+                " it goes on, but not to the bit as it would have there"
+            )
+    before = {**(begun or opened).settings, **ledger.changed}
+    changed = {
+        key: value
+        for key, value in settings.as_dict().items()
+        if config.plain(value) != config.plain(before[key])
+    }
+    journal.append(
+        [
+            ProcessStarted(
+                time=time.time(),
+                version=version("onlinedpo"),
+                environment=now,
+                changed=changed,
+            )
+        ]
+    )
+    folder.write_config(settings)
+    learner = Learner(parts.policy, parts.scorer, settings)
+    folder.checkpoints.mkdir(exist_ok=True)
+    restore(folder, ledger, learner, watch, position=journal.position, exact=exact)
+    return Run(
+        folder=folder,
+        settings=settings,
+        journal=journal,
+        prompts=parts.prompts,
+        order=Order(settings.seed, len(parts.prompts.train)),
+        policy=parts.policy,
+        sampler=Sampler(parts.policy.model, parts.policy.tokenizer, settings),
+        judge=parts.judge,
+        learner=learner,
+        watch=watch,
+    )
+
+
+def _opening(journal: Journal, parts: _Parts) -> RunOpened:
+    return RunOpened(
+        run_id=journal.run.hex(),
+        time=time.time(),
+        version=version("onlinedpo"),
+        settings=parts.settings.as_dict(),
+        model=parts.identity.as_dict(),
+        judge=parts.judge.identity,
+        data=parts.prompts.describe(),
+        initial=parts.policy.initial_digest(),
+    )
+
+
+def _must_be_the_same(then: RunOpened, now: RunOpened) -> None:
+    """Model, judge and data of a resumed run, by content; raises `SettingsChanged`."""
+    for what, before, after in (
+        ("the model", then.model, now.model),
+        ("the judge", then.judge, now.judge),
+        ("the prompts", then.data, now.data),
+    ):
+        keys = [k for k in after if k != "id" and before.get(k) != after[k]]
+        if keys:
+            raise SettingsChanged(
+                f"{what} changed since the run began: {', '.join(keys)} differ",
+                hint="Put back what it was, or start another run folder.",
+            )
+    if then.initial != now.initial:
+        raise ReplayDiverged(
+            "the adapter does not begin as it did when the run began",
+            hint="Another version of mlx or another kind of device makes other random"
+            " numbers. Go on with the ones the run began with ('onlinedpo status').",
+        )

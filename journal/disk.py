@@ -1,0 +1,113 @@
+"""Every durable file operation goes through here.
+
+What is synced here is on the disk, not in its cache: on macOS that takes
+`F_FULLFSYNC`.  A name is durable only when its folder has been synced too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from onlinedpo.journal.crashpoint import reached
+
+TEMPORARY = ".tmp-"
+
+
+def sync(fd: int) -> None:
+    """Put a file's bytes on the disk; raises OSError."""
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        # Some file systems (network, exFAT) do not have it; fsync is the best there.
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(fd, full)
+            return
+    getattr(os, "fdatasync", os.fsync)(fd)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk."""
+    fd = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all bytes, however many writes that takes; raises OSError."""
+    view = memoryview(data)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def write_synced(path: Path, data: bytes) -> None:
+    """Create a file with these bytes, synced; the name is not yet."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        write_all(fd, data)
+        sync(fd)
+    finally:
+        os.close(fd)
+
+
+def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Give a file new contents so that a reader sees the old or the new ones, whole."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        if durable:
+            write_synced(temporary, data)
+        else:
+            temporary.write_bytes(data)
+        reached(f"{path.name}.write")
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    reached(f"{path.name}.rename")
+    if durable:
+        sync_folder(path.parent)
+
+
+def link(source: Path, path: Path) -> None:
+    """Let `path` be the same bytes as `source`: a hard link, or else a copy."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
+    try:
+        os.link(source, temporary)
+    except OSError:
+        shutil.copyfile(source, temporary)
+    os.replace(temporary, path)
+    # Renaming one name of a file onto another of the same file does nothing at all.
+    temporary.unlink(missing_ok=True)
+
+
+def publish(temporary: Path, final: Path) -> None:
+    """Rename a finished folder into place, durably, with all that is in it."""
+    sync_folder(temporary)
+    os.rename(temporary, final)
+    reached("folder.rename")
+    sync_folder(final.parent)
+    reached("folder.sync")
+
+
+def remove_folder(folder: Path) -> None:
+    """Remove a folder that this program made; a crash leaves a temporary name."""
+    doomed = folder.with_name(f"{TEMPORARY}{folder.name}-{uuid.uuid4().hex[:8]}")
+    if folder.name.startswith(TEMPORARY):
+        doomed = folder
+    else:
+        os.rename(folder, doomed)
+    shutil.rmtree(doomed)
+
+
+def clear_temporary(folder: Path) -> None:
+    """Remove what earlier crashes left under names that only we give."""
+    for leftover in folder.glob(TEMPORARY + "*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()

@@ -1,0 +1,192 @@
+"""Reads a journal back, checking every byte on the way.
+
+What cannot be read is either a torn tail, reported as such, or `JournalDamaged`, which
+names file and byte.  Nothing is skipped and nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from onlinedpo.journal import codec, frames
+from onlinedpo.states import records
+from onlinedpo.states.errors import JournalDamaged, JournalError
+from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.lifecycle import Move, by_table
+
+SUFFIX = ".odj"
+
+Anchors = Mapping[int, bytes]
+"""Frame number -> chain after it, as noted outside the journal (in checkpoints)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in the journal: the last frame read, and the chain there."""
+
+    run: bytes
+    segment: int
+    length: int
+    number: int
+    chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Tail:
+    """Bytes at the very end that are no whole frame."""
+
+    path: Path
+    offset: int
+    data: bytes
+    why: str
+
+
+class Reader:
+    """One pass over a journal folder.  After it, `position` and `tail` are set."""
+
+    def __init__(self, folder: Path, anchors: Anchors | None = None) -> None:
+        """Read nothing yet; `anchors` are places that the journal must contain."""
+        self.folder = folder
+        self.position: Position | None = None
+        self.tail: Tail | None = None
+        self._anchors = dict(anchors or {})
+
+    def whole_frames(self) -> Iterator[tuple[Path, frames.Frame]]:
+        """Every frame in order, with its file; raises `JournalDamaged`."""
+        paths = segments(self.folder)
+        for path in paths:
+            data = path.read_bytes()
+            segment = self._open(path, data)
+            self.position = Position(
+                segment.run,
+                segment.number,
+                frames.SEGMENT_SIZE,
+                segment.first - 1,
+                segment.head,
+            )
+            for frame in frames.scan(data, segment):
+                if isinstance(frame, frames.Broken):
+                    self._torn(path, data, segment, frame, last=path == paths[-1])
+                    break
+                self._anchored(path, frame)
+                yield path, frame
+                self.position = Position(
+                    segment.run, segment.number, frame.end, frame.number, frame.chain
+                )
+        self._all_anchors_met()
+
+    def records(self) -> Iterator[records.Record]:
+        """Every record in order; raises `JournalError` naming its frame."""
+        for path, frame in self.whole_frames():
+            try:
+                yield from codec.decode(frame.payload)
+            except JournalError as error:
+                raise JournalError(
+                    f"{_where(path, frame)}: {error}", hint=error.hint
+                ) from error
+
+    def fold(self, move: Move = by_table) -> Ledger:
+        """The state that the whole journal adds up to; raises `JournalError`."""
+        ledger = Ledger(move)
+        for path, frame in self.whole_frames():
+            try:
+                for record in codec.decode(frame.payload):
+                    ledger.fold(record)
+            except JournalError as error:
+                raise type(error)(
+                    f"{_where(path, frame)}: {error}", hint=error.hint or _ILLEGAL_HINT
+                ) from error
+        return ledger
+
+    def _open(self, path: Path, data: bytes) -> frames.Segment:
+        try:
+            segment = frames.decode_segment(data)
+        except JournalError as error:
+            raise type(error)(f"{path}: {error}", hint=error.hint or _HINT) from error
+        before = self.position
+        expected: tuple[object, ...] = (int(path.stem),)
+        found: tuple[object, ...] = (segment.number,)
+        if before is not None:
+            expected += (before.run, before.number + 1, before.length, before.chain)
+            found += (
+                segment.run,
+                segment.first,
+                segment.previous_length,
+                segment.previous_head,
+            )
+        elif segment.number != 1:
+            expected, found = ("segment 1 first",), ()
+        if expected != found:
+            raise JournalDamaged(
+                f"{path}: byte 0: this segment does not continue the one before it",
+                hint=_HINT,
+            )
+        return segment
+
+    def _torn(
+        self,
+        path: Path,
+        data: bytes,
+        segment: frames.Segment,
+        broken: frames.Broken,
+        *,
+        last: bool,
+    ) -> None:
+        evidence = ""
+        later = frames.later_frame(data, broken, segment)
+        beyond = [number for number in self._anchors if number >= broken.number]
+        if not last:
+            evidence = "a later segment follows"
+        elif later is not None:
+            evidence = f"a later frame stands at byte {later}"
+        elif beyond:
+            evidence = f"a checkpoint was made after frame {max(beyond)}"
+        if evidence:
+            raise JournalDamaged(
+                f"{path}: byte {broken.offset}: frame {broken.number} is damaged:"
+                f" {broken.why}; it had been written whole, since {evidence}",
+                hint=_HINT,
+            )
+        self.tail = Tail(path, broken.offset, data[broken.offset :], broken.why)
+
+    def _anchored(self, path: Path, frame: frames.Frame) -> None:
+        wanted = self._anchors.pop(frame.number, None)
+        if wanted is not None and wanted != frame.chain:
+            raise JournalDamaged(
+                f"{_where(path, frame)}: this is not the frame that a checkpoint was"
+                " made after",
+                hint=_HINT,
+            )
+
+    def _all_anchors_met(self) -> None:
+        if self._anchors:
+            missing = max(self._anchors)
+            path = segments(self.folder)[-1] if segments(self.folder) else self.folder
+            raise JournalDamaged(
+                f"{path}: the journal ends before frame {missing}, which a checkpoint"
+                " was made after",
+                hint=_HINT,
+            )
+
+
+def segments(folder: Path) -> list[Path]:
+    """The segment files, oldest first; raises `JournalDamaged` where one is missing."""
+    paths = sorted(p for p in folder.glob("*" + SUFFIX) if p.stem.isdigit())
+    for number, path in enumerate(paths, start=1):
+        if int(path.stem) != number:
+            raise JournalDamaged(
+                f"{folder}: segment {number:06d}{SUFFIX} is missing", hint=_HINT
+            )
+    return paths
+
+
+def _where(path: Path, frame: frames.Frame) -> str:
+    return f"{path}: byte {frame.offset}: frame {frame.number}"
+
+
+_HINT = (
+    "Put the file back from a copy made after it was written. The run is left as it is."
+)
+_ILLEGAL_HINT = "The journal was not written by this program, or by another version."

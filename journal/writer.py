@@ -1,0 +1,232 @@
+"""The one writer of a journal: lock, recovery, append.
+
+Opening takes the lock, cuts a torn tail (and keeps it), and begins a segment of its
+own.  `append` returns only when the records are on the disk.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from onlinedpo.journal import codec, disk, frames
+from onlinedpo.journal.crashpoint import reached
+from onlinedpo.journal.reader import (
+    SUFFIX,
+    Anchors,
+    Position,
+    Reader,
+    Tail,
+    segments,
+)
+from onlinedpo.states import records
+from onlinedpo.states.errors import JournalError, OnlineDPOError, RunLocked
+from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.lifecycle import Move
+
+SEGMENT_LIMIT = 64 << 20
+
+
+class Lock:
+    """The right to write a run, held as long as the process lives."""
+
+    def __init__(self, folder: Path) -> None:
+        """Take the lock of a journal folder; raises `RunLocked`."""
+        path = folder / "lock"
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            # flock and not lockf: a POSIX lock goes when any other descriptor closes.
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
+            os.close(self._fd)
+            raise RunLocked(
+                f"{folder.parent}: another process (pid {holder or '?'}) writes this"
+                " run",
+                hint="Wait until it ends, or stop it. 'onlinedpo status' reads along.",
+            ) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Give the lock back."""
+        os.close(self._fd)
+
+
+class Journal:
+    """An open journal, and the ledger that its records fold into."""
+
+    def __init__(self, folder: Path, ledger: Ledger, lock: Lock) -> None:
+        """Use `create` or `open`."""
+        self.folder = folder
+        self.ledger = ledger
+        self.seconds = 0.0
+        self.cut: records.TailCut | None = None
+        self._lock = lock
+        self._fd = -1
+        self._position: Position
+        self._poisoned = ""
+
+    @classmethod
+    def create(cls, folder: Path, run: bytes, move: Move) -> Self:
+        """A new journal in a folder; its first frame says what the run is."""
+        folder.mkdir(parents=True, exist_ok=True)
+        journal = cls(folder, Ledger(move), Lock(folder))
+        if segments(folder):
+            journal.close()
+            raise RunLocked(
+                f"{folder.parent}: another process has just begun a run here",
+                hint="Run the command again to take that run up.",
+            )
+        journal._position = Position(run, 0, 0, 0, bytes(frames.CHAIN))
+        journal._begin_segment()
+        return journal
+
+    @classmethod
+    def open(cls, folder: Path, anchors: Anchors, move: Move) -> Self:
+        """Take up an existing journal; raises `RunLocked` and `JournalError`."""
+        lock = Lock(folder)
+        try:
+            disk.clear_temporary(folder)
+            reader = Reader(folder, anchors)
+            journal = cls(folder, reader.fold(move), lock)
+            if reader.position is None:
+                raise JournalError(
+                    f"{folder}: there is no journal here",
+                    hint="Start the run again in a new folder.",
+                )
+            journal._position = reader.position
+            journal.cut = journal._cut(reader.tail) if reader.tail else None
+            journal._begin_segment()
+            if journal.cut is not None:
+                journal.append([journal.cut])
+        except BaseException:
+            lock.release()
+            raise
+        return journal
+
+    @property
+    def position(self) -> tuple[int, bytes]:
+        """The last frame's number and the chain after it."""
+        return self._position.number, self._position.chain
+
+    @property
+    def run(self) -> bytes:
+        """The run's id, 16 bytes."""
+        return self._position.run
+
+    def take_seconds(self) -> float:
+        """Seconds spent on appending since this was last asked."""
+        seconds, self.seconds = self.seconds, 0.0
+        return seconds
+
+    def append(self, batch: Sequence[records.Record]) -> None:
+        """Put records on the disk, together or not at all, then fold them in.
+
+        Raises `JournalError` if they could not be written; nothing was folded then.
+        """
+        began = time.perf_counter()
+        if self._position.length > SEGMENT_LIMIT:
+            self._begin_segment()
+        self._write(codec.encode(batch))
+        self.seconds += time.perf_counter() - began
+        for record in batch:
+            self.ledger.fold(record)
+        reached("state.move")
+
+    def close(self) -> None:
+        """Give the run back."""
+        if self._fd != -1:
+            os.close(self._fd)
+            self._fd = -1
+        self._lock.release()
+
+    def __enter__(self) -> Self:
+        """Use the journal as a context."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close it."""
+        self.close()
+
+    def _write(self, payload: bytes) -> None:
+        if self._poisoned:
+            raise JournalError(self._poisoned, hint="Start the run again.")
+        at = self._position
+        data, chain = frames.encode_frame(at.run, at.chain, at.number + 1, payload)
+        path = self._path(at.segment)
+        try:
+            disk.write_all(self._fd, data)
+            reached("journal.append")
+            disk.sync(self._fd)
+            reached("journal.sync")
+        except OSError as error:
+            # After a failed sync the kernel may call the pages clean: never try again
+            # on this file.  What was written is a torn tail for the next start.
+            self._poisoned = f"{path}: frame {at.number + 1}: {error.strerror}"
+            raise _io_error(self._poisoned) from error
+        self._position = Position(
+            at.run, at.segment, at.length + len(data), at.number + 1, chain
+        )
+
+    def _begin_segment(self) -> None:
+        at = self._position
+        segment = frames.Segment(
+            at.run, at.segment + 1, at.number + 1, at.length, at.chain
+        )
+        path = self._path(segment.number)
+        try:
+            disk.replace(path, segment.encode())
+            if self._fd != -1:
+                os.close(self._fd)
+            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+        except OSError as error:
+            raise _io_error(f"{path}: {error.strerror}") from error
+        self._position = Position(
+            at.run, segment.number, frames.SEGMENT_SIZE, at.number, segment.head
+        )
+
+    def _cut(self, tail: Tail) -> records.TailCut:
+        """Keep a torn tail in quarantine, then cut it off."""
+        digest = hashlib.sha256(tail.data).hexdigest()
+        quarantine = self.folder.parent / "quarantine"
+        quarantine.mkdir(exist_ok=True)
+        kept = quarantine / f"{tail.path.stem}-{tail.offset}-{digest[:8]}.tail"
+        disk.replace(kept, tail.data)
+        fd = os.open(tail.path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.ftruncate(fd, tail.offset)
+            disk.sync(fd)
+        finally:
+            os.close(fd)
+        reached("tail.cut")
+        return records.TailCut(
+            time=time.time(),
+            segment=int(tail.path.stem),
+            offset=tail.offset,
+            size=len(tail.data),
+            sha256=digest,
+            kept_as=str(kept.relative_to(self.folder.parent)),
+        )
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}{SUFFIX}"
+
+
+def _io_error(message: str) -> OnlineDPOError:
+    return JournalError(
+        f"the journal could not be written: {message}",
+        hint="Free space or repair the disk, then start the run again: nothing that was"
+        " acknowledged is lost.",
+    )

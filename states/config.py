@@ -1,0 +1,261 @@
+"""The settings of a run: one frozen dataclass is their only source.
+
+Names are mlx-lm's and mlx-lm-lora's.  The command-line flags, the YAML keys, the
+defaults, the help texts and the checks are all derived from the fields below.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from types import NoneType
+from typing import Any, get_args, get_type_hints
+
+from onlinedpo.states.errors import SettingsChanged, UsageError
+
+DEFAULT_RUBRIC = (
+    "You are a careful judge of answers. Prefer the answer that is more correct, more"
+    " helpful and clearer. Do not prefer an answer because it is longer, or because it"
+    " is shown first."
+)
+
+
+def _setting(
+    default: Any,
+    help: str,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] = (),
+    resumable: bool = False,
+) -> Any:
+    """A field with its help, its range, and whether a resumed run may change it."""
+    limits = {"low": low, "high": high, "choices": choices, "resumable": resumable}
+    if isinstance(default, dict):
+        return field(
+            default_factory=lambda: dict(default), metadata={"help": help, **limits}
+        )
+    return field(default=default, metadata={"help": help, **limits})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that decides what a run does."""
+
+    model: str = _setting("", "Policy: a local path or a Hub id.", resumable=True)
+    data: str = _setting(
+        "",
+        "Prompts: a JSONL file with 'prompt' in each line, or a folder with"
+        " train.jsonl and valid.jsonl.",
+        resumable=True,
+    )
+    seed: int = _setting(0, "Decides every random choice.", low=0)
+    iters: int = _setting(100, "DPO steps to take.", low=1, resumable=True)
+    batch_size: int = _setting(4, "Prompts sampled at a time.", low=1)
+    grad_accumulation_steps: int = _setting(
+        1, "Batches sampled and judged for one step.", low=1
+    )
+    micro_batch_size: int | None = _setting(
+        None, "Pairs in one forward and backward pass; default: batch_size.", low=1
+    )
+
+    fine_tune_type: str = _setting(
+        "lora", "What is trained.", choices=("lora", "dora", "full")
+    )
+    num_layers: int = _setting(
+        -1, "Layers to train, counted from the last; -1: all.", low=-1
+    )
+    lora_parameters: dict[str, Any] = _setting(
+        {"rank": 8, "dropout": 0.0, "scale": 10.0},
+        "Adapter shape: rank, dropout, scale, and optionally keys.",
+    )
+    grad_checkpoint: bool = _setting(
+        False, "Recompute activations in the backward pass to save memory."
+    )
+
+    learning_rate: float = _setting(1e-5, "Learning rate.", low=0.0)
+    lr_schedule: dict[str, Any] | None = _setting(
+        None, "Schedule as mlx-lm takes it: name, arguments, warmup, warmup_init."
+    )
+    optimizer: str = _setting(
+        "adam",
+        "Optimizer.",
+        choices=("adam", "adamw", "muon", "sgd", "adafactor"),
+    )
+    optimizer_config: dict[str, Any] = _setting(
+        {}, "Arguments for the optimizer, under its name."
+    )
+    max_grad_norm: float | None = _setting(
+        1.0, "Gradients are clipped to this global norm; null: no clipping.", low=0.0
+    )
+
+    beta: float = _setting(0.1, "Strength of the pull to the reference.", low=1e-6)
+    dpo_cpo_loss_type: str = _setting(
+        "sigmoid",
+        "Loss. ipo takes log-probabilities per token, ipo_sum summed.",
+        choices=("sigmoid", "hinge", "ipo", "ipo_sum", "dpop"),
+    )
+    delta: float = _setting(50.0, "Penalty weight of dpop.", low=0.0)
+
+    max_completion_length: int = _setting(512, "Tokens in a completion at most.", low=1)
+    max_seq_length: int = _setting(
+        2048, "Tokens in prompt and completion at most; longer prompts drop out.", low=2
+    )
+    temperature: float = _setting(0.8, "Sampling temperature.", low=0.0)
+    top_p: float = _setting(1.0, "Nucleus sampling; 1: off.", low=0.0, high=1.0)
+    top_k: int = _setting(0, "Sample from the k likeliest tokens; 0: off.", low=0)
+    min_p: float = _setting(0.0, "Drop tokens below this share.", low=0.0, high=1.0)
+
+    judge: str = _setting(
+        "Qwen/Qwen3-0.6B",
+        "Model that judges: a local path or a Hub id; the policy's own base is shared.",
+        resumable=True,
+    )
+    judge_system: str = _setting(DEFAULT_RUBRIC, "The rubric that the judge is given.")
+    judge_orders: int = _setting(
+        2, "Ask in both orders (2) or in one drawn by the seed (1).", choices=(1, 2)
+    )
+
+    steps_per_report: int = _setting(
+        10, "Steps between two printed lines.", low=1, resumable=True
+    )
+    steps_per_eval: int = _setting(
+        200, "Steps between two held-out win rates.", low=1, resumable=True
+    )
+    val_prompts: int = _setting(
+        64, "Held-out prompts that the win rate is taken on; 0: none.", low=0
+    )
+    save_every: int | None = _setting(
+        None,
+        "Steps between two checkpoints; null: every step, spaced out where one would"
+        " cost more than 2 % of the time.",
+        low=1,
+        resumable=True,
+    )
+    adapter_path: str | None = _setting(
+        None, "Where the adapter goes; null: RUN/adapters.", resumable=True
+    )
+
+    def __post_init__(self) -> None:
+        """Check every value; raises `UsageError` naming the setting."""
+        hints = get_type_hints(type(self))
+        for f in fields(self):
+            value = _typed(f.name, getattr(self, f.name), hints[f.name])
+            object.__setattr__(self, f.name, value)
+            _check(f.name, value, f.metadata)
+        missing = {"rank", "dropout", "scale"} - set(self.lora_parameters)
+        if missing and self.fine_tune_type != "full":
+            raise UsageError(
+                f"lora_parameters lacks {', '.join(sorted(missing))}",
+                hint="Give rank, dropout and scale, as mlx-lm does.",
+            )
+
+    @property
+    def pairs_per_step(self) -> int:
+        """How many prompts are sampled for one step."""
+        return self.batch_size * self.grad_accumulation_steps
+
+    def as_dict(self) -> dict[str, Any]:
+        """All settings, as YAML and the journal keep them."""
+        return asdict(self)
+
+
+ALIASES = {
+    "loss_type": "dpo_cpo_loss_type",
+    "train_type": "fine_tune_type",
+    "gradient_accumulation_steps": "grad_accumulation_steps",
+}
+
+
+def from_mapping(values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Known settings out of a YAML mapping or the flags, aliases translated.
+
+    Raises `UsageError` for an unknown key, with the nearest known one.
+    """
+    known = {f.name for f in fields(Settings)}
+    settings: dict[str, Any] = {}
+    for key, value in values.items():
+        name = ALIASES.get(key, key)
+        if name not in known:
+            near = difflib.get_close_matches(str(key), [*known, *ALIASES], n=1)
+            hint = f"Did you mean '{near[0]}'?" if near else "See onlinedpo run --help."
+            raise UsageError(f"unknown setting '{key}' in {where}", hint=hint)
+        if name in settings:
+            raise UsageError(
+                f"'{name}' is given twice in {where}, once as '{key}'",
+                hint="Keep one of the two.",
+            )
+        settings[name] = value
+    return settings
+
+
+def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings:
+    """The settings to go on with: the journalled ones, with allowed changes.
+
+    Raises `SettingsChanged` with a diff where a change could alter the result.
+    """
+    resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
+    refused = [
+        f"  {name}: {journalled[name]!r} -> {value!r}"
+        for name, value in wanted.items()
+        if name not in resumable and plain(value) != plain(journalled[name])
+    ]
+    if refused:
+        raise SettingsChanged(
+            "these settings would change a run that has begun:\n" + "\n".join(refused),
+            hint="Leave them as they were, or start another run folder with them.",
+        )
+    return Settings(**{**journalled, **wanted})
+
+
+def plain(value: Any) -> Any:
+    """Lists and tuples compare alike: the journal keeps lists as tuples."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return value
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    options = get_args(hint) if NoneType in get_args(hint) else (hint,)
+    if value is None and NoneType in options:
+        return None
+    kind = next(o for o in options if o is not NoneType)
+    kind = dict if getattr(kind, "__origin__", None) is dict else kind
+    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
+        # YAML 1.1 reads 1e-5 as text.
+        try:
+            return float(value)
+        except ValueError:
+            pass
+    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return plain(value)
+    raise UsageError(
+        f"{name} is {value!r}, which is not {_KINDS[kind]}",
+        hint=f"Give {name} as {_KINDS[kind]}.",
+    )
+
+
+_KINDS = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    dict: "a mapping",
+}
+
+
+def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
+    choices, low, high = limits["choices"], limits["low"], limits["high"]
+    if choices and value not in choices:
+        raise UsageError(
+            f"{name} is {value!r}", hint=f"Choose from: {', '.join(map(str, choices))}."
+        )
+    if value is None or isinstance(value, str | dict):
+        return
+    if value != value or (low is not None and value < low):
+        raise UsageError(f"{name} is {value}", hint=f"It must be at least {low}.")
+    if high is not None and value > high:
+        raise UsageError(f"{name} is {value}", hint=f"It must be at most {high}.")

@@ -1,0 +1,77 @@
+"""Every error a user can meet, each with a remedy and an exit code of its own.
+
+    OnlineDPOError                1
+    +- UsageError                 2   a setting, file or argument that cannot be used
+    +- SettingsChanged            4   a resumed run was given other settings
+    +- JournalError               5
+    |  +- JournalDamaged          5   bytes that were acknowledged are not as written
+    |  +- IllegalMove             5   a record that the transition table forbids
+    |  +- ReplayDiverged          5   re-applied steps do not reproduce the journal
+    +- RunLocked                  6   another process writes this run
+    +- TrainingDiverged           7   a loss or gradient is not finite
+    +- NothingToLearn             8   the judge decides no pair any more
+
+Code 3 is kept for runs that wait for people.  Messages say what failed, where and why;
+`hint` says what to do.  `cli.main` is the only place that turns them into text.
+"""
+
+from __future__ import annotations
+
+
+class OnlineDPOError(Exception):
+    """Something the user should read, with a remedy."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        """Keep the message and the remedy apart, so that both can be shown."""
+        super().__init__(message)
+        self.hint = hint
+
+
+class UsageError(OnlineDPOError, ValueError):
+    """A setting, file or argument that cannot be used."""
+
+    exit_code = 2
+
+
+class SettingsChanged(OnlineDPOError):
+    """A run is resumed with settings that would change its result."""
+
+    exit_code = 4
+
+
+class JournalError(OnlineDPOError):
+    """The journal cannot be used as it is."""
+
+    exit_code = 5
+
+
+class JournalDamaged(JournalError):
+    """Bytes that were once acknowledged are missing or are not as they were written."""
+
+
+class IllegalMove(JournalError):
+    """A record asks for a move that the transition table does not have."""
+
+
+class ReplayDiverged(JournalError):
+    """Re-applying journalled steps gave another result than the journal records."""
+
+
+class RunLocked(OnlineDPOError):
+    """Another process is writing this run."""
+
+    exit_code = 6
+
+
+class TrainingDiverged(OnlineDPOError):
+    """A loss or gradient is not finite; nothing was applied."""
+
+    exit_code = 7
+
+
+class NothingToLearn(OnlineDPOError):
+    """Round after round no pair got a label."""
+
+    exit_code = 8

@@ -1,0 +1,238 @@
+"""The facts of a run, in the order in which they happen to a prompt.
+
+Each is frozen and is written to the journal as it stands.  Prompts are counted: the
+*ticket* is the running number of a prompt's turn, over epochs, and ties all facts of
+that turn together.  Times are Unix seconds and data only: nothing is decided by them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Side = Literal["first", "second"]
+Finish = Literal["stop", "length"]
+Shown = Literal["first-second", "second-first"]
+Messages = tuple[dict[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOpened:
+    """A run begins: what it is made of, by content."""
+
+    run_id: str
+    time: float
+    version: str
+    settings: dict[str, Any]
+    model: dict[str, str]
+    judge: dict[str, Any]
+    data: dict[str, Any]
+    initial: str
+    """Digest of the trainable parameters before the first step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStarted:
+    """A process took the run up, in this environment, with these settings changed."""
+
+    time: float
+    version: str
+    environment: dict[str, str]
+    changed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailCut:
+    """A torn tail was cut off the journal and kept in quarantine."""
+
+    time: float
+    segment: int
+    offset: int
+    size: int
+    sha256: str
+    kept_as: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What the policy wrote: token ids as sampled, the EOS included if it came."""
+
+    tokens: tuple[int, ...]
+    text: str
+    finish: Finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampled:
+    """Two completions of one prompt, drawn from the policy after `step` steps."""
+
+    ticket: int
+    epoch: int
+    prompt: int
+    messages: Messages
+    prompt_tokens: tuple[int, ...]
+    first: Completion
+    second: Completion
+    step: int
+    time: float
+
+    @property
+    def pair(self) -> str:
+        """The pair's name: its ticket and a digest of its tokens."""
+        digest = hashlib.blake2b(digest_size=4)
+        for ids in (self.prompt_tokens, self.first.tokens, self.second.tokens):
+            digest.update(repr(ids).encode())
+        return f"{self.ticket:06d}-{digest.hexdigest()}"
+
+    def side(self, side: Side) -> Completion:
+        """The completion on one side."""
+        return self.first if side == "first" else self.second
+
+    @property
+    def truncated(self) -> bool:
+        """Whether either completion hit `max_completion_length`."""
+        return "length" in (self.first.finish, self.second.finish)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submitted:
+    """These pairs went to the judge."""
+
+    tickets: tuple[int, ...]
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """One judge's answer for one presentation order.
+
+    `winner` is in pair coordinates (the swap is already undone), "tie", or None where
+    the judge failed, and then `failure` says how.  `logprobs` are the natural-log
+    probabilities of the answers A and B, in the order shown.
+    """
+
+    ticket: int
+    shown: Shown
+    winner: Literal["first", "second", "tie"] | None
+    failure: str
+    logprobs: tuple[float, float]
+    raw: str
+    judge: dict[str, Any]
+    prompt: str
+    prompt_tokens: tuple[int, ...]
+    attempt: int
+    seconds: float
+    time: float
+
+    def probability_first(self) -> float:
+        """The judge's probability that the pair's first completion is better."""
+        a, b = self.logprobs
+        p_a = 1.0 / (1.0 + pow(2.718281828459045, b - a)) if b - a < 700 else 0.0
+        return p_a if self.shown == "first-second" else 1.0 - p_a
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Label:
+    """The decision that will be trained on."""
+
+    ticket: int
+    chosen: Side
+    source: Literal["judge", "human", "file"]
+    confidence: float
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dropped:
+    """This prompt's turn ends without training; `reason` is one of `Reason`."""
+
+    ticket: int
+    reason: str
+    detail: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """A DPO step was taken on these pairs: appending this record is the commit.
+
+    `margins` are the reward margins per pair before the step.  `state` is the digest of
+    adapter and optimizer after it, where a checkpoint was written, and else empty.
+    """
+
+    index: int
+    tickets: tuple[int, ...]
+    loss: float
+    grad_norm: float
+    metrics: dict[str, float]
+    margins: tuple[float, ...]
+    state: str
+    seconds: dict[str, float]
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """Answers of one model to the held-out prompts, in their order."""
+
+    completions: tuple[Completion, ...]
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluated:
+    """The policy after `step` steps, judged against the reference on held-out prompts.
+
+    `outcomes` has one of "win", "tie", "loss", "failed" for each prompt.
+    """
+
+    step: int
+    completions: tuple[Completion, ...]
+    outcomes: tuple[str, ...]
+    seconds: float
+    time: float
+
+    @property
+    def win_rate(self) -> float:
+        """Wins plus half the ties, over the prompts the judge could decide."""
+        decided = [o for o in self.outcomes if o != "failed"]
+        if not decided:
+            return float("nan")
+        return (decided.count("win") + decided.count("tie") / 2) / len(decided)
+
+    @property
+    def ended(self) -> float:
+        """The share of answers that the policy ended by itself."""
+        stops = [c.finish == "stop" for c in self.completions]
+        return sum(stops) / len(stops)
+
+    @property
+    def mean_length(self) -> float:
+        """Mean length in tokens."""
+        return sum(len(c.tokens) for c in self.completions) / len(self.completions)
+
+
+class Reason:
+    """Why a turn was dropped."""
+
+    TOO_LONG = "too long"
+    IDENTICAL = "identical"
+    FAILED = "judge failed"
+    DISAGREED = "orders disagree"
+    TIE = "tie"
+
+
+Record = (
+    RunOpened
+    | ProcessStarted
+    | TailCut
+    | Sampled
+    | Submitted
+    | Verdict
+    | Label
+    | Dropped
+    | Step
+    | HeldOut
+    | Evaluated
+)
