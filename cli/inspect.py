@@ -149,7 +149,8 @@ def _told(record: r.Record, ticket: int) -> str:
             ]
             for side, c in (("first", record.first), ("second", record.second)):
                 lines.append(
-                    f"  {side} ({len(c.tokens)} tokens, {c.finish}): {words.safe(c.text)}"
+                    f"  {side} ({len(c.tokens)} tokens, {c.finish}):"
+                    f" {words.safe(c.text)}"
                 )
         case r.Verdict():
             a, b = record.logprobs
@@ -159,7 +160,8 @@ def _told(record: r.Record, ticket: int) -> str:
             )
             lines.append(
                 f"  log p(A) {a:.4f}, log p(B) {b:.4f}, would say"
-                f" {words.safe(record.raw)!r}; P(first) {record.probability_first():.4f}"
+                f" {words.safe(record.raw)!r};"
+                f" P(first) {record.probability_first():.4f}"
             )
             judge = ", ".join(f"{k} {v}" for k, v in record.judge.items())
             lines.append(f"  judge: {judge}; {record.seconds * 1000:.1f} ms")

@@ -13,7 +13,7 @@ from onlinedpo.states.config import ALIASES, Settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Yaml(click.ParamType):
+class _Yaml(click.ParamType[Any]):
     """A mapping, written as YAML or JSON: '{rank: 8, scale: 2.0, dropout: 0.0}'."""
 
     name = "mapping"
@@ -63,6 +63,6 @@ def _kind(field: Field[Any], hint: Any) -> dict[str, Any]:
 def _default(field: Field[Any]) -> str:
     if field.name == "judge_system":
         return "  [default: a rubric for correct, helpful and clear answers]"
-    made = field.default_factory is not MISSING
-    default = field.default_factory() if made else field.default  # type: ignore[misc]
+    make = field.default_factory
+    default = field.default if make is MISSING else make()
     return "" if default in (None, "", {}) else f"  [default: {default}]"

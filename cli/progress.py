@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -117,7 +117,7 @@ class Progress:
             words.time_left(self._first, ledger.steps, iters, time.time()),
             Text(self._doing, style="cyan"),
         )
-        body = [head, Text(words.counts_line(ledger))]
+        body: list[RenderableType] = [head, Text(words.counts_line(ledger))]
         if self._step:
             body.append(Text(words.measures_line(self._step)))
         self._live.update(Group(*body), refresh=True)

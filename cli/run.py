@@ -48,8 +48,8 @@ def run(
             hint="Try: onlinedpo run --demo, or: onlinedpo run runs/mine --help",
         )
     # MLX is loaded from here on; --help and status do without it.
-    from onlinedpo.cli.progress import Progress
     from onlinedpo.cli import demo as included
+    from onlinedpo.cli.progress import Progress
     from onlinedpo.engine.loop import run as train
     from onlinedpo.engine.run_folder import read_settings
 

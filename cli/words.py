@@ -167,7 +167,8 @@ def status_text(folder: Path, facts: dict[str, Any]) -> str:
     if facts["last_step"]:
         last = facts["last_step"]
         lines.append(
-            f"last step: loss {last['loss']:.4f}, margin {last['rewards/margins']:+.3f},"
+            f"last step: loss {last['loss']:.4f},"
+            f" margin {last['rewards/margins']:+.3f},"
             f" accuracy {last['rewards/accuracies']:.2f}"
         )
     for rate in facts["win_rates"]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,7 +79,6 @@ def save(
     for name, tensors in ((_ADAPTER, adapter), (_OPTIMIZER, optimizer)):
         path = temporary / name
         mx.save_safetensors(str(path), tensors)
-        _sync_file(path)
         files[name] = _file_digest(path)
         reached(f"checkpoint.{name}")
     frame, chain = position
@@ -90,8 +88,11 @@ def save(
         "journal": {"frame": frame, "chain": chain.hex()},
         "files": files,
     }
-    disk.write_synced(temporary / "manifest.json", _sealed(manifest))
+    (temporary / "manifest.json").write_bytes(_sealed(manifest))
     reached("checkpoint.manifest")
+    # All is written before any of it is synced: the disk then does it in one go.
+    disk.sync_files([temporary / name for name in (*files, "manifest.json")])
+    reached("checkpoint.sync")
     disk.publish(temporary, final)
     return state
 
@@ -150,14 +151,6 @@ def _read_manifest(path: Path) -> Checkpoint | None:
 def _load(path: Path) -> Tensors:
     tensors: Any = mx.load(str(path))
     return dict(tensors)
-
-
-def _sync_file(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _file_digest(path: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any
 
@@ -34,6 +34,20 @@ from onlinedpo.states.records import ProcessStarted, RunOpened
 
 
 @dataclass(slots=True)
+class Clock:
+    """Seconds by what they were spent on, since the last step; and checkpoint costs."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    saved_at: float = field(default_factory=time.perf_counter)
+    save_cost: float = 0.0
+
+    def spent(self, on: str, since: float) -> None:
+        """Add the time since `since` to an account."""
+        spent = time.perf_counter() - since
+        self.seconds[on] = self.seconds.get(on, 0.0) + spent
+
+
+@dataclass(slots=True)
 class Run:
     """An open run: all that the loop works with."""
 
@@ -47,6 +61,9 @@ class Run:
     judge: Judge
     learner: Learner
     watch: Observer
+    clock: Clock = field(default_factory=Clock)
+    fruitless: int = 0
+    """Rounds in a row, in this process, that gave no label."""
 
     @property
     def ledger(self) -> Ledger:

@@ -11,6 +11,7 @@ import fcntl
 import os
 import shutil
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 
 from onlinedpo.journal.crashpoint import reached
@@ -36,6 +37,19 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def sync_files(paths: Sequence[Path]) -> None:
+    """Put written files on the disk, for a commit that a later `sync` completes.
+
+    On macOS this reaches the drive, and that `sync` empties the drive's own cache.
+    """
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
 
 
 def write_all(fd: int, data: bytes) -> None:

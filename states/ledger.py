@@ -69,7 +69,7 @@ class Ledger:
         self.finished: Counter[Phase] = Counter()
         self.dropped: Counter[str] = Counter()
         self.round = Round()
-        self.seconds: Counter[str] = Counter()
+        self.seconds: dict[str, float] = {}
         self.checkpoints: dict[int, str] = {}
         self.last_step: r.Step | None = None
         self.reference: r.HeldOut | None = None
@@ -170,7 +170,8 @@ class Ledger:
             self._fire(ticket, "apply")
         self.steps = step.index
         self.last_step = step
-        self.seconds.update(step.seconds)  # type: ignore[call-overload]
+        for what, seconds in step.seconds.items():
+            self.seconds[what] = self.seconds.get(what, 0.0) + seconds
         self.round = Round()
         if step.state:
             self.checkpoints[step.index] = step.state

@@ -1,0 +1,200 @@
+"""The operations of the loop: sample, submit, judge, apply, take the win rate.
+
+Each does its work and ends with an append to the journal, which moves the prompts.  One
+that was cut short before its append did not happen, and is done again.
+"""
+
+from __future__ import annotations
+
+import time
+from itertools import chain
+from typing import Any
+
+import mlx.core as mx
+
+from onlinedpo.engine import checkpoint, evaluate, metrics
+from onlinedpo.engine.judge import Comparison
+from onlinedpo.engine.prompts import encode
+from onlinedpo.engine.sampler import Request
+from onlinedpo.engine.saving import publish, save_if_due
+from onlinedpo.engine.start import Run
+from onlinedpo.states import seeds
+from onlinedpo.states.errors import NothingToLearn, UsageError
+from onlinedpo.states.labelling import decide, screen
+from onlinedpo.states.ledger import LabelledPair, Ledger
+from onlinedpo.states.records import (
+    Dropped,
+    HeldOut,
+    Reason,
+    Record,
+    Sampled,
+    Step,
+    Submitted,
+)
+
+FRUITLESS_ROUNDS = 20
+"""Rounds in a row without one label after which the run says so and ends."""
+
+
+def sample(run: Run) -> None:
+    """Draw two completions for each of the next prompts from the current policy."""
+    began = time.perf_counter()
+    ledger, settings = run.ledger, run.settings
+    run.fruitless += 1
+    if run.fruitless > FRUITLESS_ROUNDS:
+        raise _nothing_to_learn(ledger)
+    run.watch.doing(f"sampling {settings.pairs_per_step} prompts", ledger)
+    batch: list[Record] = []
+    drawn: list[tuple[int, int, int, Request]] = []
+    ticket = ledger.next_ticket
+    while len(drawn) < settings.pairs_per_step:
+        epoch, index = run.order.place(ticket)
+        prompt = encode(run.policy.tokenizer, run.prompts.train[index])
+        if run.sampler.fits(prompt):
+            keys = [
+                seeds.derive(settings.seed, "draw", epoch, index, k) for k in (0, 1)
+            ]
+            drawn.append((ticket, epoch, index, Request(prompt, keys)))
+        else:
+            batch.append(_too_long(ticket, len(prompt), settings.max_seq_length))
+            if not drawn and len(batch) >= len(run.prompts.train):
+                raise _no_prompt_fits(settings.max_seq_length)
+        ticket += 1
+    for start in range(0, len(drawn), settings.batch_size):
+        part = drawn[start : start + settings.batch_size]
+        completions = run.sampler.sample([request for *_, request in part])
+        for (ticket, epoch, index, request), (first, second) in zip(
+            part, completions, strict=True
+        ):
+            batch.append(
+                Sampled(
+                    ticket=ticket,
+                    epoch=epoch,
+                    prompt=index,
+                    messages=run.prompts.train[index],
+                    prompt_tokens=tuple(request.prompt),
+                    first=first,
+                    second=second,
+                    step=ledger.steps,
+                    time=time.time(),
+                )
+            )
+    run.clock.spent("sample", began)
+    run.journal.append(sorted(batch, key=_ticket))
+
+
+def submit(run: Run, fresh: list[Sampled]) -> None:
+    """Hand fresh pairs to the judge; identical completions have nothing to say."""
+    now = time.time()
+    dropped = [drop for pair in fresh if (drop := screen(pair, now))]
+    known = {drop.ticket for drop in dropped}
+    asked = tuple(pair.ticket for pair in fresh if pair.ticket not in known)
+    run.journal.append(
+        [*dropped, *([Submitted(tickets=asked, time=now)] * bool(asked))]
+    )
+
+
+def judge(run: Run, asked: list[Sampled]) -> None:
+    """Get the judge's verdicts, and the labels or drops that follow from them."""
+    began = time.perf_counter()
+    run.watch.doing(f"judging {len(asked)} pairs", run.ledger)
+    verdicts = run.judge.judge(
+        [Comparison(p.ticket, p.messages, p.first.text, p.second.text) for p in asked]
+    )
+    now = time.time()
+    run.clock.spent("judge", began)
+    run.journal.append([*chain(*verdicts), *(decide(v, now) for v in verdicts)])
+
+
+def apply(run: Run, pairs: list[LabelledPair]) -> None:
+    """Take the DPO step on these pairs; appending its record is the commit."""
+    began = time.perf_counter()
+    ledger, tally = run.ledger, run.ledger.round
+    index = ledger.steps + 1
+    run.watch.doing(f"training on {len(pairs)} pairs", ledger)
+    result = run.learner.step(pairs, index)
+    run.clock.spent("train", began)
+    state = save_if_due(run, index)
+    sampling = run.clock.seconds.get("sample", 0.0)
+    age = sum(ledger.steps - p.sampled.step for p in pairs) / len(pairs)
+    measured = {
+        **result.metrics,
+        **metrics.of_round(tally, len(pairs), len(ledger.turns) - len(pairs), age),
+        "perf/tokens_per_second": tally.tokens / sampling if sampling else 0.0,
+        "perf/peak_memory_gb": mx.get_peak_memory() / 1e9,
+    }
+    run.clock.seconds["journal"] = run.journal.take_seconds()
+    step = Step(
+        index=index,
+        tickets=tuple(pair.sampled.ticket for pair in pairs),
+        loss=result.loss,
+        grad_norm=result.grad_norm,
+        metrics=measured,
+        margins=result.margins,
+        state=state,
+        seconds=run.clock.seconds,
+        time=time.time(),
+    )
+    run.journal.append([step])
+    run.clock.seconds, run.fruitless = {}, 0
+    if state:
+        began = time.perf_counter()
+        checkpoint.prune(run.folder.checkpoints, index)
+        publish(run)
+        run.clock.spent("checkpoint", began)
+    metrics.write(run.folder.metrics, step)
+    run.watch.stepped(step, ledger)
+
+
+def take_win_rate(run: Run) -> None:
+    """Judge the policy against the reference on the held-out prompts."""
+    began, ledger, seed = time.time(), run.ledger, run.settings.seed
+    run.watch.doing("taking the held-out win rate", ledger)
+    prompts = [encode(run.policy.tokenizer, m) for m in run.prompts.held_out]
+    if ledger.reference is None:
+        with run.policy.reference():
+            drawn = evaluate.answer(run.sampler, prompts, seed, "reference")
+        run.journal.append([HeldOut(completions=drawn, time=time.time())])
+        assert ledger.reference is not None
+    answers = evaluate.answer(run.sampler, prompts, seed, "policy")
+    evaluated = evaluate.compare(
+        run.judge,
+        run.prompts.held_out,
+        ledger.reference,
+        answers,
+        step=ledger.steps,
+        began=began,
+    )
+    run.journal.append([evaluated])
+    run.journal.take_seconds()
+    metrics.write(run.folder.metrics, evaluated)
+    run.watch.evaluated(evaluated, ledger)
+
+
+def _ticket(record: Any) -> int:
+    return int(record.ticket)
+
+
+def _too_long(ticket: int, length: int, limit: int) -> Dropped:
+    return Dropped(
+        ticket=ticket,
+        reason=Reason.TOO_LONG,
+        detail=f"{length} tokens, max_seq_length is {limit}",
+        time=time.time(),
+    )
+
+
+def _no_prompt_fits(limit: int) -> UsageError:
+    return UsageError(
+        f"no prompt is shorter than max_seq_length, which is {limit}",
+        hint="Start another run folder with a larger max_seq_length.",
+    )
+
+
+def _nothing_to_learn(ledger: Ledger) -> NothingToLearn:
+    reasons = ", ".join(f"{why}: {n}" for why, n in ledger.round.dropped.most_common())
+    return NothingToLearn(
+        f"{FRUITLESS_ROUNDS} rounds in a row gave no label ({reasons or 'none drawn'})",
+        hint="See what the judge said with 'onlinedpo show'. A stronger judge, a"
+        " clearer judge_system or a higher temperature may help.",
+    )
