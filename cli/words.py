@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -65,7 +66,7 @@ def win_rate_line(evaluated: Evaluated) -> str:
     failed = evaluated.outcomes.count("failed")
     return (
         f"held-out win rate after step {evaluated.step}:"
-        f" {evaluated.win_rate:.1%} of {len(evaluated.outcomes)}"
+        f" {percent(evaluated.win_rate)} of {len(evaluated.outcomes)}"
         f"  (ended {evaluated.ended:.0%}, mean length {evaluated.mean_length:.1f}"
         + (f", {failed} not judged)" if failed else ")")
     )
@@ -90,6 +91,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def percent(share: float) -> str:
+    """A share in percent, or "unknown" where nothing could be counted."""
+    return "unknown" if math.isnan(share) else f"{share:.1%}"
+
+
 def drops_line(ledger: Ledger) -> str:
     """Why pairs were dropped."""
     return ", ".join(f"{why} {n}" for why, n in ledger.dropped.most_common()) or "none"
@@ -107,7 +113,7 @@ def summary(folder: Path, ledger: Ledger) -> str:
     ]
     if ledger.evaluations:
         rates = " -> ".join(
-            f"{e.win_rate:.1%} (step {e.step})" for e in ledger.evaluations[-4:]
+            f"{percent(e.win_rate)} (step {e.step})" for e in ledger.evaluations[-4:]
         )
         lines.append(f"held-out win rate against the reference: {rates}")
     lines += _shares(ledger)
@@ -172,7 +178,7 @@ def status_text(folder: Path, facts: dict[str, Any]) -> str:
             f" accuracy {last['rewards/accuracies']:.2f}"
         )
     for rate in facts["win_rates"]:
-        lines.append(f"win rate after step {rate['step']}: {rate['win_rate']:.1%}")
+        lines.append(f"win rate after step {rate['step']}: {percent(rate['win_rate'])}")
     for key in ("model", "judge", "data"):
         lines.append(f"{key}: {facts[key]}")
     environment = facts["environment"]

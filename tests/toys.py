@@ -32,9 +32,8 @@ def toy_model(
 ) -> Path:
     """A random Qwen3 with a byte tokenizer (260 tokens), saved as mlx-lm loads it.
 
-    An `opinionated` one has a head of its own that favours the letters A and B: as a
-    judge it nearly always has a verdict (with no sense in it), while what it writes is
-    still random.
+    An `opinionated` one has a head that answers a turn's start with A or B: as a judge
+    it nearly always has a verdict (with no sense in it); what it writes is random.
     """
     folder.mkdir(parents=True)
     config: dict[str, Any] = {
@@ -60,10 +59,13 @@ def toy_model(
     weights: Any = tree_flatten(model.parameters())
     arrays = dict(weights)
     if opinionated:
-        letters = [len(SPECIALS) + _ALPHABET.index(letter) for letter in "AB"]
+        asked = mx.array([[1, *map(_token, "assistant"), _token("Ċ")]])
+        state = model.model(asked)[0, -1]
         rows = mx.arange(260)[:, None]
-        chosen = (rows == letters[0]) | (rows == letters[1])
-        arrays["lm_head.weight"] *= mx.where(chosen, 12.0, 1.0)
+        letters = (rows == _token("A")) | (rows == _token("B"))
+        push = letters * state * (8.0 / (state * state).sum())
+        head = arrays["lm_head.weight"]
+        arrays["lm_head.weight"] = mx.where(letters, 8.0 * head, head) + push
     mx.eval(arrays)
     mx.save_safetensors(
         str(folder / "model.safetensors"), arrays, metadata={"format": "mlx"}
@@ -80,6 +82,10 @@ def prompts_file(path: Path, count: int = 12, *, held_out: int = 0) -> Path:
     if held_out:
         (path / "valid.jsonl").write_text("\n".join(rows[count:]) + "\n")
     return path
+
+
+def _token(symbol: str) -> int:
+    return len(SPECIALS) + _ALPHABET.index(symbol)
 
 
 def _tokenizer(folder: Path, template: str) -> None:
