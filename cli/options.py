@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, Field, fields
+from types import UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import click
@@ -33,9 +34,10 @@ def settings_options(command: F) -> F:
     hints = get_type_hints(Settings)
     aliases = {name: alias for alias, name in ALIASES.items()}
     for field in reversed(fields(Settings)):
-        flags = [f"--{field.name.replace('_', '-')}"]
-        if field.name in aliases:
-            flags.append(f"--{aliases[field.name].replace('_', '-')}")
+        names = [field.name, *filter(None, [aliases.get(field.name)])]
+        flags = [f"--{name.replace('_', '-')}" for name in names]
+        if hints[field.name] is bool:
+            flags = [f"{flag}/--no-{flag[2:]}" for flag in flags]
         command = click.option(
             *flags, field.name, default=None, **_kind(field, hints[field.name])
         )(command)
@@ -49,14 +51,12 @@ def given(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _kind(field: Field[Any], hint: Any) -> dict[str, Any]:
-    options = [o for o in get_args(hint) if o is not type(None)] or [hint]
+    options = get_args(hint) if isinstance(hint, UnionType) else (hint,)
     told = {"help": field.metadata["help"] + _default(field)}
     choices = field.metadata["choices"]
     if choices and str in options:
         return {"type": click.Choice(choices), **told}
-    if bool in options:
-        return {"is_flag": True, "flag_value": True, **told}
-    kind = next((k for k in (int, float, str) if k in options), None)
+    kind = next((k for k in (bool, int, float, str) if k in options), None)
     return {"type": kind or _Yaml(), **told}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from onlinedpo.engine import metrics
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.operations import apply, judge, sample, submit, take_win_rate
 from onlinedpo.engine.run_folder import RunFolder
@@ -26,6 +27,7 @@ def run(path: Path, wanted: Mapping[str, Any], watch: Observer) -> Ledger:
     opened = open_run(RunFolder(path), wanted, watch)
     with opened.journal:
         publish(opened)
+        metrics.catch_up(opened.folder.metrics, opened.folder.journal, opened.ledger)
         train(opened)
     return opened.ledger
 

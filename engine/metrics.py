@@ -7,7 +7,7 @@ from pathlib import Path
 
 from onlinedpo.journal import disk
 from onlinedpo.journal.reader import Reader
-from onlinedpo.states.ledger import Round
+from onlinedpo.states.ledger import Ledger, Round
 from onlinedpo.states.records import Evaluated, Reason, Step
 
 
@@ -55,8 +55,14 @@ def write(path: Path, record: Step | Evaluated) -> None:
         file.write(json.dumps(row_of(record)) + "\n")
 
 
-def rewrite(path: Path, journal: Path) -> None:
-    """Make the file again from the journal."""
+def catch_up(path: Path, journal: Path, ledger: Ledger) -> None:
+    """Make the file again from the journal, unless it ends where the journal does."""
+    last: Step | Evaluated | None = ledger.last_step
+    if ledger.evaluations and ledger.evaluations[-1].step == ledger.steps:
+        last = ledger.evaluations[-1]
+    written = path.read_text().splitlines() if path.exists() else []
+    if path.exists() and written[-1:] == ([json.dumps(row_of(last))] if last else []):
+        return
     rows = [
         json.dumps(row_of(record)) + "\n"
         for record in Reader(journal).records()

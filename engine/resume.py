@@ -36,7 +36,6 @@ def restore(
     Raises `ReplayDiverged` if re-applied steps do not reproduce the journal, unless
     this device does not promise that (`exact` is false): then it is said.
     """
-    disk.clear_temporary(folder.checkpoints)
     begin = _newest(folder, ledger, learner, watch)
     if begin < ledger.steps:
         since = f"the last checkpoint is of step {begin}" if begin else "no checkpoint"

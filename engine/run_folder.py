@@ -61,11 +61,20 @@ class RunFolder:
                 f"{self.path} is a file", hint="Give a folder for the run."
             )
         ours = self.has_journal() or self.config.exists() or self.journal.exists()
-        if self.path.exists() and any(self.path.iterdir()) and not ours:
+        # A crash may have left a half-written config under a temporary name.
+        others = self.path.exists() and any(
+            not path.name.startswith(disk.TEMPORARY) for path in self.path.iterdir()
+        )
+        if others and not ours:
             raise UsageError(
                 f"{self.path} holds other files and no run",
                 hint="Give an empty or new folder for the run.",
             )
+
+    def tidy(self) -> None:
+        """Remove what a crash left half-written; only the run's writer may."""
+        for folder in (self.path, self.journal, self.checkpoints, self.adapters):
+            disk.clear_temporary(folder)
 
     def read_config(self) -> dict[str, Any]:
         """The settings written in config.yaml; empty if it is not there."""

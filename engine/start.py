@@ -200,6 +200,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
             )
         ]
     )
+    folder.tidy()
     folder.write_config(settings)
     learner = Learner(parts.policy, parts.scorer, settings)
     folder.checkpoints.mkdir(exist_ok=True)

@@ -93,7 +93,6 @@ class Journal:
         """Take up an existing journal; raises `RunLocked` and `JournalError`."""
         lock = Lock(folder)
         try:
-            disk.clear_temporary(folder)
             reader = Reader(folder, anchors)
             journal = cls(folder, reader.fold(move), lock)
             if reader.position is None:

@@ -76,7 +76,9 @@ class Settings:
 
     learning_rate: float = _setting(1e-5, "Learning rate.", low=0.0)
     lr_schedule: dict[str, Any] | None = _setting(
-        None, "Schedule as mlx-lm takes it: name, arguments, warmup, warmup_init."
+        None,
+        "Schedule as mlx-lm takes it (name, arguments, warmup, warmup_init); it replaces"
+        " learning_rate.",
     )
     optimizer: str = _setting(
         "adam",
@@ -87,7 +89,7 @@ class Settings:
         {}, "Arguments for the optimizer, under its name."
     )
     max_grad_norm: float | None = _setting(
-        1.0, "Gradients are clipped to this global norm; null: no clipping.", low=0.0
+        1.0, "Gradients are clipped to this global norm; null: no clipping.", low=1e-6
     )
 
     beta: float = _setting(0.1, "Strength of the pull to the reference.", low=1e-6)
