@@ -14,7 +14,7 @@ from onlinedpo.states.config import ALIASES, Settings
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _Yaml(click.ParamType[Any]):
+class _Yaml(click.ParamType):  # type: ignore[type-arg]
     """A mapping, written as YAML or JSON: '{rank: 8, scale: 2.0, dropout: 0.0}'."""
 
     name = "mapping"

@@ -71,8 +71,11 @@ def _stopping_on_signals(watch: Any) -> Iterator[None]:
 
     def stop(number: int, frame: FrameType | None) -> None:
         if watch.asked_to_stop():
-            # All that was acknowledged is on the disk: there is nothing to tidy up.
-            sys.stderr.write("\nonlinedpo: stopped at once\n")
+            # All that was acknowledged is on the disk: only the cursor is to be shown
+            # again, which the live view had hidden.
+            if sys.stdout.isatty():
+                sys.stdout.write("\x1b[?25h\n")
+                sys.stdout.flush()
             signal.signal(number, signal.SIG_DFL)
             signal.raise_signal(number)
         watch.stop()

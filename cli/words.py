@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import unicodedata
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +35,8 @@ def step_line(steps: Sequence[Step], iters: int) -> str:
         f"  loss {loss:.4f}"
         f"  margin {mean(steps, 'rewards/margins'):+.3f}"
         f"  accuracy {mean(steps, 'rewards/accuracies'):.2f}"
-        f"  kl {mean(steps, 'objective/kl'):.2f}"
         f"  ended {mean(steps, 'val/contain_eos_token'):.0%}"
         f"  length {mean(steps, 'completions/mean_length'):.1f}"
-        f"  agreement {mean(steps, 'judge/agreement'):.0%}"
-        f"  {mean(steps, 'perf/tokens_per_second'):.0f} tok/s"
     )
 
 
@@ -149,14 +147,19 @@ def _shares(ledger: Ledger) -> list[str]:
 
 
 def _examples(ledger: Ledger, count: int = 3) -> list[str]:
-    if not ledger.reference or not ledger.evaluations or not ledger.steps:
+    """Answers to the first held-out prompts, by the reference and by the policy."""
+    reference, last = ledger.reference, ledger.evaluations[-1:]
+    if not reference or not last or not last[0].step:
         return []
-    before, after = ledger.reference.completions, ledger.evaluations[-1].completions
-    lines = ["", "held-out answers before and after:"]
-    for old, new in list(zip(before, after, strict=True))[:count]:
+    lines = ["", f"held-out answers before and after {last[0].step} steps:"]
+    answers = zip(
+        reference.prompts, reference.completions, last[0].completions, strict=True
+    )
+    for prompt, old, new in islice(answers, count):
         lines += [
-            f"  before: {safe(old.text, width=160)}",
-            f"  after:  {safe(new.text, width=160)}",
+            f"  {safe(prompt[-1]['content'], width=160)}",
+            f"    before: {safe(old.text, width=160)}",
+            f"    after:  {safe(new.text, width=160)}",
         ]
     return lines
 

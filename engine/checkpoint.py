@@ -20,6 +20,7 @@ import mlx.core as mx
 from onlinedpo.engine.tensors import Tensors, digest
 from onlinedpo.journal import disk
 from onlinedpo.journal.crashpoint import reached
+from onlinedpo.states.errors import OnlineDPOError
 
 KEEP = 2
 """Checkpoints that stay: the newest, and one to fall back on."""
@@ -70,7 +71,27 @@ def save(
     optimizer: Tensors,
     position: tuple[int, bytes],
 ) -> str:
-    """Write the checkpoint of a step, whole and synced; returns the state's digest."""
+    """Write the checkpoint of a step, whole and synced; returns the state's digest.
+
+    Raises `OnlineDPOError` if the disk does not take it; the step is not committed then.
+    """
+    try:
+        return _save(folder, step, adapter, optimizer, position)
+    except (OSError, RuntimeError) as error:
+        raise OnlineDPOError(
+            f"the checkpoint of step {step} could not be written to {folder}: {error}",
+            hint="Free space or repair the disk, then start the run again: it goes on"
+            " before this step.",
+        ) from error
+
+
+def _save(
+    folder: Path,
+    step: int,
+    adapter: Tensors,
+    optimizer: Tensors,
+    position: tuple[int, bytes],
+) -> str:
     final = folder / name_of(step)
     temporary = folder / f"{disk.TEMPORARY}{final.name}"
     temporary.mkdir(parents=True)

@@ -7,10 +7,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from mlx_lm.utils import _download
+from huggingface_hub import snapshot_download
 
 from onlinedpo.states.errors import UsageError
 
+_WANTED = [
+    "*.json",
+    "*.safetensors",
+    "*.py",
+    "*.txt",
+    "*.jinja",
+    "*.model",
+    "*tiktoken",
+]
 _WEIGHTS = ("*.safetensors", "config.json")
 _WORDS = ("tokenizer*", "*.jinja", "*.model", "vocab.json", "merges.txt")
 
@@ -41,7 +50,9 @@ def identify(model: str) -> ModelIdentity:
     Raises `UsageError` if there is no such model.
     """
     try:
-        path = Path(_download(model))
+        path = Path(model)
+        if not path.exists():
+            path = Path(snapshot_download(model, allow_patterns=_WANTED))
     except Exception as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(

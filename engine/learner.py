@@ -80,7 +80,7 @@ class Learner:
         losses: list[float] = []
         logps: list[PairLogps] = []
         for number, part in enumerate(micro):
-            part_gradient, part_losses, part_logps = self._gradient(
+            part_gradient, part_losses, part_logps = self.gradient(
                 part, len(pairs), index, number
             )
             gradient = (
@@ -99,7 +99,7 @@ class Learner:
         metrics["learning_rate"] = scalar(self.optimizer.learning_rate)
         return StepResult(math.fsum(losses) / len(losses), norm, metrics, margins)
 
-    def _gradient(
+    def gradient(
         self, pairs: Sequence[LabelledPair], total: int, index: int, number: int
     ) -> tuple[Any, list[float], PairLogps]:
         """Gradient of sum(loss)/total on a micro-batch, its losses and its logps."""
@@ -153,7 +153,7 @@ class Learner:
         )
 
     def _has_finite_gradient(self, pair: LabelledPair, index: int) -> bool:
-        gradient, losses, _ = self._gradient([pair], 1, index, 0)
+        gradient, losses, _ = self.gradient([pair], 1, index, 0)
         _, norm = _clipped(gradient, None)
         return math.isfinite(norm) and math.isfinite(losses[0])
 

@@ -154,7 +154,15 @@ def take_win_rate(run: Run) -> None:
     if ledger.reference is None:
         with run.policy.reference():
             drawn = evaluate.answer(run.sampler, prompts, seed, "reference")
-        run.journal.append([HeldOut(completions=drawn, time=time.time())])
+        run.journal.append(
+            [
+                HeldOut(
+                    prompts=tuple(run.prompts.held_out),
+                    completions=drawn,
+                    time=time.time(),
+                )
+            ]
+        )
         assert ledger.reference is not None
     answers = evaluate.answer(run.sampler, prompts, seed, "policy")
     evaluated = evaluate.compare(

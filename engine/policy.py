@@ -88,7 +88,8 @@ def _make_trainable(model: nn.Module, settings: Settings) -> None:
     layers = len(model.layers)
     if settings.num_layers > layers:
         raise UsageError(
-            f"num_layers is {settings.num_layers}, but the model has {layers}",
+            f"the model cannot train {settings.num_layers} layers (num_layers): it has"
+            f" {layers}",
             hint="-1 takes all of them.",
         )
     if settings.fine_tune_type == "full":

@@ -13,6 +13,8 @@ from onlinedpo.journal import disk
 from onlinedpo.states.config import Settings, from_mapping
 from onlinedpo.states.errors import UsageError
 
+_HINT = "A settings file is lines such as 'batch_size: 8'."
+
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
@@ -94,14 +96,13 @@ def read_settings(path: Path) -> dict[str, Any]:
     """Settings from a YAML file; raises `UsageError` naming the file."""
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        reason = f"{path}:{line} is not YAML: {error.problem}"
+        raise UsageError(reason, hint=_HINT) from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise UsageError(
-            f"{path} cannot be read as YAML: {error}",
-            hint="A settings file is lines such as 'batch_size: 8'.",
-        ) from error
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise UsageError(f"{path} cannot be read: {reason}", hint=_HINT) from error
     if not isinstance(values, Mapping):
-        raise UsageError(
-            f"{path} holds no settings",
-            hint="A settings file is lines such as 'batch_size: 8'.",
-        )
+        raise UsageError(f"{path} holds no settings", hint=_HINT)
     return from_mapping(values, str(path))

@@ -184,7 +184,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
                 f"this machine is not the one that the run was on before ({different}):"
                 " it goes on, but not to the bit as it would have there"
             )
-    before = {**(begun or opened).settings, **ledger.changed}
+    before = {**Settings().as_dict(), **(begun or opened).settings, **ledger.changed}
     changed = {
         key: value
         for key, value in settings.as_dict().items()

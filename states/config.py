@@ -77,7 +77,7 @@ class Settings:
     learning_rate: float = _setting(1e-5, "Learning rate.", low=0.0)
     lr_schedule: dict[str, Any] | None = _setting(
         None,
-        "Schedule as mlx-lm takes it (name, arguments, warmup, warmup_init); it replaces"
+        "Schedule as mlx-lm takes it: name, arguments, warmup, warmup_init; replaces"
         " learning_rate.",
     )
     optimizer: str = _setting(
@@ -197,6 +197,8 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
 
     Raises `SettingsChanged` with a diff where a change could alter the result.
     """
+    # A run from before a setting existed had its default.
+    journalled = {**Settings().as_dict(), **journalled}
     resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
     refused = [
         f"  {name}: {journalled[name]!r} -> {value!r}"

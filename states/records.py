@@ -8,6 +8,7 @@ that turn together.  Times are Unix seconds and data only: nothing is decided by
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -128,7 +129,7 @@ class Verdict:
     def probability_first(self) -> float:
         """The judge's probability that the pair's first completion is better."""
         a, b = self.logprobs
-        p_a = 1.0 / (1.0 + pow(2.718281828459045, b - a)) if b - a < 700 else 0.0
+        p_a = 1.0 / (1.0 + math.exp(min(b - a, 700.0)))
         return p_a if self.shown == "first-second" else 1.0 - p_a
 
 
@@ -174,8 +175,9 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldOut:
-    """Answers of one model to the held-out prompts, in their order."""
+    """The reference's answers to the held-out prompts, in their order."""
 
+    prompts: tuple[Messages, ...]
     completions: tuple[Completion, ...]
     time: float
 

@@ -6,8 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import onlinedpo.engine  # noqa: F401  (OpenBLAS comes before MLX)
-import mlx.core as mx  # isort: skip
+import mlx.core as mx
 from mlx.utils import tree_flatten
 from mlx_lm.models import qwen3
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash.processes import final_bytes, killed, onlinedpo, start
+from tests.processes import final_bytes, killed, onlinedpo, start
 from tests.toys import prompts_file, toy_model
 
 WAYS = {

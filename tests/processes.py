@@ -11,7 +11,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-LINKS = Path(__file__).parents[1] / "links"
+LINKS = Path(__file__).parent / "links"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,95 @@
+"""`status` and `show`: what they tell of a run, without MLX and in a blink."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.processes import onlinedpo
+from tests.toys import prompts_file, toy_model
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run on a toy."""
+    folder = tmp_path_factory.mktemp("toy")
+    model = toy_model(folder / "model", opinionated=True)
+    data = prompts_file(folder / "data", 6, held_out=2)
+    ended = onlinedpo(
+        *("run", folder / "run", "--model", model, "--judge", model, "--data", data),
+        *("--judge-orders", "1", "--iters", "2", "--batch-size", "2"),
+        *("--max-completion-length", "8"),
+    )
+    assert ended.code == 0, ended.output
+    return folder / "run"
+
+
+def test_status_says_where_a_run_stands(run: Path) -> None:
+    """State, step, prompts by phase, and what it runs on."""
+    told = onlinedpo("status", run)
+
+    assert told.code == 0
+    assert "finished, step 2 of 2" in told.output
+    assert "applied" in told.output
+    assert "mlx" in told.output
+
+
+def test_status_as_json_has_the_same_facts(run: Path) -> None:
+    """--json is one object for programs."""
+    facts = json.loads(onlinedpo("status", run, "--json").output)
+
+    assert facts["state"] == "finished"
+    assert facts["step"] == facts["iters"] == 2
+    assert facts["prompts"]["applied"] + facts["prompts"]["dropped"] >= 2
+    assert [rate["step"] for rate in facts["win_rates"]] == [0, 2]
+
+
+def test_show_tells_a_pairs_whole_life_with_the_raw_evidence(run: Path) -> None:
+    """Sampled, submitted, each verdict with its exact question, label, step."""
+    told = onlinedpo("show", run, "0").output
+
+    for word in ("sampled", "submitted", "verdict", "log p(A)", "asked (", "label"):
+        assert word in told
+    assert "Which answer is better? Reply with one letter: A or B." in told
+    assert "step 1, pair 1 of 2" in told
+
+
+def test_show_takes_the_pairs_name_and_gives_records_as_json(run: Path) -> None:
+    """The full name works as the number does; --json is a record a line."""
+    rows = [
+        json.loads(row)
+        for row in onlinedpo("show", run, "0", "--json").output.splitlines()
+    ]
+    name = onlinedpo("show", run, "0").output.split()[3]
+
+    assert [row["kind"] for row in rows][:2] == ["sampled", "submitted"]
+    assert name.startswith("000000-")
+    assert onlinedpo("show", run, name).code == 0
+
+
+@pytest.mark.parametrize("pair", ["99", "000000-ffffffff", "nonsense"])
+def test_an_unknown_pair_is_refused(pair: str, run: Path) -> None:
+    """A name that no pair has is one clear line."""
+    told = onlinedpo("show", run, pair)
+
+    assert told.code == 2
+    assert "Traceback" not in told.output
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
+    """status of anything else says so."""
+    told = onlinedpo("status", tmp_path)
+
+    assert told.code == 2
+    assert "is not a run" in told.output
+
+
+def test_model_text_cannot_drive_the_terminal() -> None:
+    """Control characters in what a model wrote are printed as their names."""
+    from onlinedpo.cli.words import safe
+
+    assert safe("a\x1b[31mred\x07\u202eb") == "a\\x1b[31mred\\x07\\u202eb"
+    assert safe("one\ntwo\r\nthree") == "one two three"
+    assert len(safe("x" * 500, width=80)) == 80
