@@ -73,7 +73,7 @@ def save(
 ) -> str:
     """Write the checkpoint of a step, whole and synced; returns the state's digest.
 
-    Raises `OnlineDPOError` if the disk does not take it; the step is not committed then.
+    Raises `OnlineDPOError` if the disk does not take it; the step is then not taken.
     """
     try:
         return _save(folder, step, adapter, optimizer, position)

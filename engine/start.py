@@ -20,6 +20,7 @@ from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.probe import repeats
 from onlinedpo.engine.prompts import Order, Prompts
 from onlinedpo.engine.resume import restore
 from onlinedpo.engine.run_folder import RunFolder
@@ -173,13 +174,12 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     opened = _opening(journal, parts)
     now = environment.describe()
     watch.said(environment.line(now))
-    exact = environment.on_cpu()
+    different = ""
     if (begun := ledger.opened) is None:
         journal.append([opened])
     else:
         _must_be_the_same(begun, opened)
         if different := environment.difference(ledger.environment, now):
-            exact = False
             watch.said(
                 f"this machine is not the one that the run was on before ({different}):"
                 " it goes on, but not to the bit as it would have there"
@@ -203,20 +203,43 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     folder.tidy()
     folder.write_config(settings)
     learner = Learner(parts.policy, parts.scorer, settings)
+    exact = environment.on_cpu() or repeats(learner)
+    if not exact:
+        watch.said("this device does not repeat its own bits: only the state is exact")
     folder.checkpoints.mkdir(exist_ok=True)
-    restore(folder, ledger, learner, watch, position=journal.position, exact=exact)
+    restore(
+        folder,
+        ledger,
+        learner,
+        watch,
+        position=journal.position,
+        exact=exact and not different,
+    )
+    sampler = Sampler(parts.policy.model, parts.policy.tokenizer, settings)
     return Run(
         folder=folder,
         settings=settings,
         journal=journal,
-        prompts=parts.prompts,
+        prompts=_that_fit(parts, sampler, watch),
         order=Order(settings.seed, len(parts.prompts.train)),
         policy=parts.policy,
-        sampler=Sampler(parts.policy.model, parts.policy.tokenizer, settings),
+        sampler=sampler,
         judge=parts.judge,
         learner=learner,
         watch=watch,
     )
+
+
+def _that_fit(parts: _Parts, sampler: Sampler, watch: Observer) -> Prompts:
+    """The prompts without held-out ones that are too long to be answered."""
+    held_out = [
+        messages
+        for messages in parts.prompts.held_out
+        if sampler.fits(prompts.encode(parts.policy.tokenizer, messages))
+    ]
+    if missing := len(parts.prompts.held_out) - len(held_out):
+        watch.said(f"{missing} held-out prompts are longer than max_seq_length")
+    return Prompts(parts.prompts.train, held_out)
 
 
 def _opening(journal: Journal, parts: _Parts) -> RunOpened:
