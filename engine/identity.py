@@ -11,15 +11,7 @@ from huggingface_hub import snapshot_download
 
 from onlinedpo.states.errors import UsageError
 
-_WANTED = [
-    "*.json",
-    "*.safetensors",
-    "*.py",
-    "*.txt",
-    "*.jinja",
-    "*.model",
-    "*tiktoken",
-]
+_WANTED = ["*.json", "*.safetensors", "*.py", "*.txt", "*.jinja", "*.model"]
 _WEIGHTS = ("*.safetensors", "config.json")
 _WORDS = ("tokenizer*", "*.jinja", "*.model", "vocab.json", "merges.txt")
 

@@ -14,6 +14,8 @@ from importlib.metadata import version
 from typing import Any
 
 from onlinedpo.engine import checkpoint, environment, policy, prompts
+from onlinedpo.engine.clock import Clock
+from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.judge import Judge, ModelJudge
 from onlinedpo.engine.learner import Learner
@@ -28,24 +30,10 @@ from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import config
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import ReplayDiverged, SettingsChanged, UsageError
+from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import ProcessStarted, RunOpened
-
-
-@dataclass(slots=True)
-class Clock:
-    """Seconds by what they were spent on, since the last step; and checkpoint costs."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    saved_at: float = field(default_factory=time.perf_counter)
-    save_cost: float = 0.0
-
-    def spent(self, on: str, since: float) -> None:
-        """Add the time since `since` to an account."""
-        spent = time.perf_counter() - since
-        self.seconds[on] = self.seconds.get(on, 0.0) + spent
 
 
 @dataclass(slots=True)
@@ -178,7 +166,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     if (begun := ledger.opened) is None:
         journal.append([opened])
     else:
-        _must_be_the_same(begun, opened)
+        must_be_the_same(begun, opened)
         if different := environment.difference(ledger.environment, now):
             watch.said(
                 f"this machine is not the one that the run was on before ({different}):"
@@ -253,24 +241,3 @@ def _opening(journal: Journal, parts: _Parts) -> RunOpened:
         data=parts.prompts.describe(),
         initial=parts.policy.initial_digest(),
     )
-
-
-def _must_be_the_same(then: RunOpened, now: RunOpened) -> None:
-    """Model, judge and data of a resumed run, by content; raises `SettingsChanged`."""
-    for what, before, after in (
-        ("the model", then.model, now.model),
-        ("the judge", then.judge, now.judge),
-        ("the prompts", then.data, now.data),
-    ):
-        keys = [k for k in after if k != "id" and before.get(k) != after[k]]
-        if keys:
-            raise SettingsChanged(
-                f"{what} changed since the run began: {', '.join(keys)} differ",
-                hint="Put back what it was, or start another run folder.",
-            )
-    if then.initial != now.initial:
-        raise ReplayDiverged(
-            "the adapter does not begin as it did when the run began",
-            hint="Another version of mlx or another kind of device makes other random"
-            " numbers. Go on with the ones the run began with ('onlinedpo status').",
-        )

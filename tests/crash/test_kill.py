@@ -171,7 +171,7 @@ def test_killed_at_random_moments_a_run_resumes_to_the_same_bytes(
     """However often the process is killed, and whenever, the end is the same."""
     run, kills = tmp_path / "run", 0
     chance = random.Random(7)
-    arguments = ("run", run, *toy, *WAYS["dropout"])
+    arguments = ("run", str(run), *toy, *WAYS["dropout"])
     for _ in range(4):
         process = start(*arguments)
         try:

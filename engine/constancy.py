@@ -1,0 +1,27 @@
+"""A run goes on with what it began with: the same model, judge and data, by content."""
+
+from __future__ import annotations
+
+from onlinedpo.states.errors import ReplayDiverged, SettingsChanged
+from onlinedpo.states.records import RunOpened
+
+
+def must_be_the_same(then: RunOpened, now: RunOpened) -> None:
+    """Model, judge and data of a resumed run, by content; raises `SettingsChanged`."""
+    for what, before, after in (
+        ("the model", then.model, now.model),
+        ("the judge", then.judge, now.judge),
+        ("the prompts", then.data, now.data),
+    ):
+        keys = [k for k in after if k != "id" and before.get(k) != after[k]]
+        if keys:
+            raise SettingsChanged(
+                f"{what} changed since the run began: {', '.join(keys)} differ",
+                hint="Put back what it was, or start another run folder.",
+            )
+    if then.initial != now.initial:
+        raise ReplayDiverged(
+            "the adapter does not begin as it did when the run began",
+            hint="Another version of mlx or another kind of device makes other random"
+            " numbers. Go on with the ones the run began with ('onlinedpo status').",
+        )
