@@ -17,11 +17,6 @@ def settings() -> dict[str, Any]:
         "iters": 60,
         "batch_size": 8,
         "learning_rate": 2e-4,
-        "lr_schedule": {
-            "name": "linear_schedule",
-            "arguments": [2e-4, 2e-4, 1],
-            "warmup": 5,
-        },
         "lora_parameters": {"rank": 8, "dropout": 0.0, "scale": 2.0},
         "max_completion_length": 48,
         "max_seq_length": 256,

@@ -1,0 +1,73 @@
+"""The demo learns what its rubric asks for, judged by a rule that is not the judge."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from onlinedpo.engine.demo import corpus
+from onlinedpo.journal.reader import Reader
+from onlinedpo.states.records import Completion, Messages
+from tests.processes import onlinedpo
+
+SEEDS = [
+    0,
+    pytest.param(1, marks=pytest.mark.slow),
+    pytest.param(2, marks=pytest.mark.slow),
+]
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_the_demo_learns_to_be_polite_and_stays_on_topic(
+    seed: int, tmp_path: Path
+) -> None:
+    """From about 50 % its held-out win rate rises to 75 % at least.
+
+    At least 90 % of the answers end by themselves and name what was asked about.  The
+    politeness is scored by a rule of the corpus, not by the judge.
+    """
+    ended = onlinedpo("run", tmp_path / "run", "--demo", "--seed", str(seed))
+    assert ended.code == 0, ended.output
+
+    ledger = Reader(tmp_path / "run" / "journal").fold()
+    before, after = ledger.evaluations[0], ledger.evaluations[-1]
+    assert ledger.reference is not None
+    prompts = ledger.reference.prompts
+
+    assert (before.step, after.step) == (0, 60)
+    assert 0.35 <= before.win_rate <= 0.65
+    assert after.win_rate >= 0.75
+    assert after.ended >= 0.9
+    assert on_topic(prompts, after.completions) >= 0.9
+    assert politeness(after.completions) >= politeness(before.completions) + 1.0
+
+
+def test_another_rubric_teaches_something_else(tmp_path: Path) -> None:
+    """Judged by brevity, the same model learns to say less."""
+    ended = onlinedpo(
+        *("run", tmp_path / "run", "--demo", "--iters", "25", "--steps-per-eval", "25"),
+        *("--judge-system", "Prefer the answer that is shorter."),
+    )
+    assert ended.code == 0, ended.output
+    before, after = Reader(tmp_path / "run" / "journal").fold().evaluations
+
+    assert after.mean_length < 0.85 * before.mean_length
+    assert after.win_rate > 0.6
+
+
+def on_topic(
+    prompts: tuple[Messages, ...], completions: tuple[Completion, ...]
+) -> float:
+    """The share of answers that name what was asked about."""
+    named = [
+        corpus.on_topic(prompt[-1]["content"], completion.text)
+        for prompt, completion in zip(prompts, completions, strict=True)
+    ]
+    return sum(named) / len(named)
+
+
+def politeness(completions: tuple[Completion, ...]) -> float:
+    """The mean score, from -3 to 3."""
+    scores = [corpus.politeness(completion.text) for completion in completions]
+    return sum(scores) / len(scores)
