@@ -14,7 +14,6 @@ from onlinedpo.journal import codec, frames
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalDamaged, JournalError
 from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.lifecycle import Move, by_table
 
 SUFFIX = ".odj"
 
@@ -87,9 +86,9 @@ class Reader:
                     f"{_where(path, frame)}: {error}", hint=error.hint
                 ) from error
 
-    def fold(self, move: Move = by_table) -> Ledger:
+    def fold(self) -> Ledger:
         """The state that the whole journal adds up to; raises `JournalError`."""
-        ledger = Ledger(move)
+        ledger = Ledger()
         for path, frame in self.whole_frames():
             try:
                 for record in codec.decode(frame.payload):

@@ -94,7 +94,9 @@ class Journal:
         lock = Lock(folder)
         try:
             reader = Reader(folder, anchors)
-            journal = cls(folder, reader.fold(move), lock)
+            # The past is folded by the table, a look-up a move; only the live run
+            # fires the machine.
+            journal = cls(folder, reader.fold().moved_by(move), lock)
             if reader.position is None:
                 raise JournalError(
                     f"{folder}: there is no journal here",

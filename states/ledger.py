@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import Self
 
 from onlinedpo.states import records as r
 from onlinedpo.states.errors import IllegalMove
@@ -75,6 +76,11 @@ class Ledger:
         self.reference: r.HeldOut | None = None
         self.evaluations: list[r.Evaluated] = []
         self.tails: list[r.TailCut] = []
+
+    def moved_by(self, move: Move) -> Self:
+        """The same ledger, moved in another way from here on."""
+        self._move = move
+        return self
 
     # -- reading ---------------------------------------------------------------
 
