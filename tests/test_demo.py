@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from onlinedpo.engine.demo import corpus
+from onlinedpo.engine import demo, policy
+from onlinedpo.engine.demo import corpus, pairs
+from onlinedpo.engine.identity import identify
+from onlinedpo.engine.judge import Comparison, ModelJudge
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Completion, Messages
 from tests.processes import onlinedpo
@@ -54,6 +58,39 @@ def test_another_rubric_teaches_something_else(tmp_path: Path) -> None:
 
     assert after.mean_length < 0.85 * before.mean_length
     assert after.win_rate > 0.6
+
+
+@pytest.mark.parametrize("aim", corpus.RUBRICS)
+def test_the_shipped_model_judges_by_the_rubric_it_is_given(aim: str) -> None:
+    """On held-out questions it is right on 97 % and consistent on 95 %, in both orders.
+
+    A rubric asks for politeness or for brevity; some answers say "pick me", and lose.
+    """
+    identity = identify(str(demo.MODEL))
+    model, tokenizer = policy.load(identity)
+    rng = Random(11)
+    drawn = [
+        pairs.draw_pair(rng, held=True, aim=aim, contrast=contrast)
+        for contrast in ["style"] * 108 + ["hostile"] * 12
+    ]
+    judge = ModelJudge(
+        model,
+        tokenizer,
+        identity=identity.as_dict(),
+        rubric=corpus.RUBRICS[aim][0],
+        orders=2,
+        seed=0,
+    )
+    verdicts = judge.judge(
+        [
+            Comparison(i, ({"role": "user", "content": p.question},), p.better, p.worse)
+            for i, p in enumerate(drawn)
+        ]
+    )
+    winners = [[verdict.winner for verdict in both] for both in verdicts]
+
+    assert sum(w.count("first") for w in winners) / (2 * len(drawn)) >= 0.97
+    assert sum(a == b for a, b in winners) / len(drawn) >= 0.95
 
 
 def on_topic(
