@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -99,7 +100,7 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
         "win_rates": [
             {
                 "step": e.step,
-                "win_rate": e.win_rate,
+                "win_rate": None if math.isnan(e.win_rate) else e.win_rate,
                 "ended": e.ended,
                 "mean_length": e.mean_length,
             }

@@ -89,9 +89,9 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
-def percent(share: float) -> str:
+def percent(share: float | None) -> str:
     """A share in percent, or "unknown" where nothing could be counted."""
-    return "unknown" if math.isnan(share) else f"{share:.1%}"
+    return "unknown" if share is None or math.isnan(share) else f"{share:.1%}"
 
 
 def drops_line(ledger: Ledger) -> str:

@@ -33,15 +33,17 @@ def describe() -> dict[str, str]:
     }
 
 
-def line(environment: dict[str, str]) -> str:
-    """The one quiet line that a run starts with."""
+def line(environment: dict[str, str], *, exact: bool) -> str:
+    """The one quiet line that a run starts with; `exact`: the same bits come twice."""
     parts = [environment["device"], environment["dtype"]]
     if on_cpu():
         parts.append(environment["blas"])
     note = ""
     if on_cpu() and blas.is_slow():
         note = " (slow; a system OpenBLAS makes this many times faster)"
-    return f"mlx {environment['mlx']} on {', '.join(parts)}{note}"
+    parts[-1] += note
+    parts.append("repeats to the bit" if exact else "does not repeat to the bit")
+    return f"mlx {environment['mlx']} on {', '.join(parts)}"
 
 
 def difference(before: dict[str, str], now: dict[str, str]) -> str:

@@ -22,12 +22,14 @@ from onlinedpo.states.records import (
     Reason,
 )
 
-_AT_ONCE = 16
-"""Prompts sampled at a time."""
-
 
 def answer(
-    sampler: Sampler, prompts: Sequence[Sequence[int]], seed: int, whose: str
+    sampler: Sampler,
+    prompts: Sequence[Sequence[int]],
+    *,
+    seed: int,
+    whose: str,
+    at_once: int,
 ) -> tuple[Completion, ...]:
     """One answer to each held-out prompt, with seeds fixed by `whose`."""
     requests = [
@@ -35,8 +37,8 @@ def answer(
         for i, prompt in enumerate(prompts)
     ]
     answers: list[Completion] = []
-    for start in range(0, len(requests), _AT_ONCE):
-        drawn = sampler.sample(requests[start : start + _AT_ONCE])
+    for start in range(0, len(requests), at_once):
+        drawn = sampler.sample(requests[start : start + at_once])
         answers += [completions[0] for completions in drawn]
     return tuple(answers)
 

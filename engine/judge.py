@@ -33,9 +33,6 @@ PARSER_VERSION = 1
 MIN_MASS = 0.01
 """Probability that both letters must have together: below it, that is no answer."""
 
-_AT_ONCE = 16
-"""Judge prompts in one forward pass."""
-
 ORDERS: tuple[Shown, Shown] = ("first-second", "second-first")
 
 
@@ -79,10 +76,12 @@ class ModelJudge:
         rubric: str,
         orders: int,
         seed: int,
+        at_once: int = 16,
         as_judge: Callable[[], AbstractContextManager[Any]] = nullcontext,
     ) -> None:
         """Judge with `model` within `as_judge()` (adapters off, where it is shared).
 
+        `at_once` prompts go through it together.
         Raises `UsageError` if the tokenizer has no tokens for the two answers.
         """
         self._scorer = Scorer(model)
@@ -90,6 +89,7 @@ class ModelJudge:
         self._rubric = rubric
         self._orders = orders
         self._seed = seed
+        self._at_once = at_once
         self._as_judge = as_judge
         self.identity = {
             "kind": "model",
@@ -114,8 +114,8 @@ class ModelJudge:
         questions = [self._ask(c, shown) for c in comparisons for shown in self._of(c)]
         answers: list[Verdict] = []
         with self._as_judge():
-            for start in range(0, len(questions), _AT_ONCE):
-                answers += self._answer(questions[start : start + _AT_ONCE])
+            for start in range(0, len(questions), self._at_once):
+                answers += self._answer(questions[start : start + self._at_once])
         waiting = iter(answers)
         return [[next(waiting) for _ in self._of(c)] for c in comparisons]
 

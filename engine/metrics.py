@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 
 from onlinedpo.journal import disk
@@ -35,7 +36,7 @@ def row_of(record: Step | Evaluated) -> dict[str, object]:
         return {
             "step": record.step,
             "time": record.time,
-            "eval/win_rate": record.win_rate,
+            "eval/win_rate": None if math.isnan(record.win_rate) else record.win_rate,
             "eval/contain_eos_token": record.ended,
             "eval/mean_length": record.mean_length,
         }

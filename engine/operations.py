@@ -23,6 +23,7 @@ from onlinedpo.states.errors import NothingToLearn, UsageError
 from onlinedpo.states.labelling import decide, screen
 from onlinedpo.states.ledger import LabelledPair, Ledger
 from onlinedpo.states.records import (
+    Completion,
     Dropped,
     HeldOut,
     Reason,
@@ -143,28 +144,24 @@ def apply(run: Run, pairs: list[LabelledPair]) -> None:
         publish(run)
         run.clock.spent("checkpoint", began)
     metrics.write(run.folder.metrics, step)
+    # Buffers of this step's shapes are of little use to the next one's.
+    mx.clear_cache()
     run.watch.stepped(step, ledger)
 
 
 def take_win_rate(run: Run) -> None:
     """Judge the policy against the reference on the held-out prompts."""
-    began, ledger, seed = time.time(), run.ledger, run.settings.seed
+    began, ledger = time.time(), run.ledger
     run.watch.doing("taking the held-out win rate", ledger)
-    prompts = [encode(run.policy.tokenizer, m) for m in run.prompts.held_out]
     if ledger.reference is None:
         with run.policy.reference():
-            drawn = evaluate.answer(run.sampler, prompts, seed, "reference")
+            drawn = _answers(run, "reference")
+        asked = tuple(run.prompts.held_out)
         run.journal.append(
-            [
-                HeldOut(
-                    prompts=tuple(run.prompts.held_out),
-                    completions=drawn,
-                    time=time.time(),
-                )
-            ]
+            [HeldOut(prompts=asked, completions=drawn, time=time.time())]
         )
         assert ledger.reference is not None
-    answers = evaluate.answer(run.sampler, prompts, seed, "policy")
+    answers = _answers(run, "policy")
     evaluated = evaluate.compare(
         run.judge,
         run.prompts.held_out,
@@ -177,6 +174,17 @@ def take_win_rate(run: Run) -> None:
     run.journal.take_seconds()
     metrics.write(run.folder.metrics, evaluated)
     run.watch.evaluated(evaluated, ledger)
+
+
+def _answers(run: Run, whose: str) -> tuple[Completion, ...]:
+    return evaluate.answer(
+        run.sampler,
+        [encode(run.policy.tokenizer, m) for m in run.prompts.held_out],
+        seed=run.settings.seed,
+        whose=whose,
+        # As many rows as a batch of pairs has.
+        at_once=2 * run.settings.batch_size,
+    )
 
 
 def _ticket(record: Any) -> int:

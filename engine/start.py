@@ -129,11 +129,22 @@ def _load(settings: Settings, watch: Observer) -> _Parts:
     watch.doing("loading the model")
     identity = identify(settings.model)
     model, tokenizer = policy.load(identity)
+    _must_have_a_template(tokenizer, identity)
     trained = Policy(model, tokenizer, settings)
     scorer = Scorer(model)
     return _Parts(
         settings, identity, found, trained, scorer, _judge(settings, identity, trained)
     )
+
+
+def _must_have_a_template(tokenizer: Any, identity: ModelIdentity) -> None:
+    try:
+        prompts.encode(tokenizer, ({"role": "user", "content": "?"},))
+    except ValueError as error:
+        raise UsageError(
+            f"the tokenizer of '{identity.id}' has no chat template",
+            hint="Use a model that was tuned to chat (an 'instruct' one).",
+        ) from error
 
 
 def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge:
@@ -153,6 +164,7 @@ def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge:
         rubric=settings.judge_system,
         orders=settings.judge_orders,
         seed=settings.seed,
+        at_once=2 * (settings.micro_batch_size or settings.batch_size),
         **({"as_judge": as_judge} if as_judge else {}),
     )
 
@@ -161,12 +173,15 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     ledger, settings = journal.ledger, parts.settings
     opened = _opening(journal, parts)
     now = environment.describe()
-    watch.said(environment.line(now))
+    learner = Learner(parts.policy, parts.scorer, settings)
+    exact = environment.on_cpu() or repeats(learner)
+    watch.said(environment.line(now, exact=exact))
     different = ""
     if (begun := ledger.opened) is None:
         journal.append([opened])
     else:
         must_be_the_same(begun, opened)
+        watch.said(f"going on after step {ledger.steps} of {settings.iters}")
         if different := environment.difference(ledger.environment, now):
             watch.said(
                 f"this machine is not the one that the run was on before ({different}):"
@@ -190,10 +205,6 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     )
     folder.tidy()
     folder.write_config(settings)
-    learner = Learner(parts.policy, parts.scorer, settings)
-    exact = environment.on_cpu() or repeats(learner)
-    if not exact:
-        watch.said("this device does not repeat its own bits: only the state is exact")
     folder.checkpoints.mkdir(exist_ok=True)
     restore(
         folder,
@@ -227,6 +238,8 @@ def _that_fit(parts: _Parts, sampler: Sampler, watch: Observer) -> Prompts:
     ]
     if missing := len(parts.prompts.held_out) - len(held_out):
         watch.said(f"{missing} held-out prompts are longer than max_seq_length")
+    if parts.settings.val_prompts and not held_out:
+        watch.said("too few prompts to hold any out: no win rate is taken")
     return Prompts(parts.prompts.train, held_out)
 
 
