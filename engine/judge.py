@@ -21,7 +21,7 @@ from mlx_lm.models.cache import KVCache, make_prompt_cache
 from onlinedpo.engine import judge_prompt
 from onlinedpo.engine.judge_prompt import JudgePrompt
 from onlinedpo.engine.logps import Scorer
-from onlinedpo.engine.prompts import text_of
+from onlinedpo.engine.prompts import must_have_a_template, text_of
 from onlinedpo.engine.tensors import floats
 from onlinedpo.states import seeds
 from onlinedpo.states.errors import UsageError
@@ -106,6 +106,7 @@ class ModelJudge:
                 f"the judge '{identity['id']}' has no single tokens for A and B",
                 hint="Choose another judge.",
             )
+        must_have_a_template(tokenizer, identity["id"])
         self._letters = [list(a), list(b)]
         self._prefix, self._prefix_states = self._compute_prefix()
 

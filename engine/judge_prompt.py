@@ -9,7 +9,7 @@ every control token taken apart, so that it can neither end its fence nor the tu
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -26,6 +26,7 @@ _INTRO = (
 _QUESTION = "Which answer is better? Reply with one letter: A or B."
 
 # Private-use characters stand for the quoted texts while the chat template is rendered.
+_RUBRIC = "\ue000\ue000"
 _MARKS = ("\ue000\ue001", "\ue000\ue002", "\ue000\ue003")
 
 
@@ -72,15 +73,15 @@ def encode_quoted(tokenizer: Any, text: str) -> list[int]:
     parts are encoded apart, so that the tokenizer never sees it whole.
     """
     controls = _controls(tokenizer)
-    cuts = [0, len(text)]
+    cuts = {0, len(text)}
     if controls:
-        longest_first = sorted(controls, key=len, reverse=True)
-        pattern = "(?=(" + "|".join(map(re.escape, longest_first)) + "))"
-        cuts += [match.start() + 1 for match in re.finditer(pattern, text)]
-    cuts = sorted(set(cuts))
-    tokens: list[int] = []
-    for start, end in pairwise(cuts):
-        tokens += tokenizer.encode(text[start:end], add_special_tokens=False)
+        pattern = "(?=(" + "|".join(map(re.escape, controls)) + "))"
+        cuts |= {match.start() + 1 for match in re.finditer(pattern, text)}
+    tokens = _encode_pieces(tokenizer, [text[a:b] for a, b in pairwise(sorted(cuts))])
+    if set(tokens) & set(controls.values()):
+        # A tokenizer that normalises reads look-alikes as the token: then letter by
+        # letter, in which no token of several can arise.
+        tokens = _encode_pieces(tokenizer, text)
     return tokens
 
 
@@ -92,7 +93,13 @@ def answer_tokens(tokenizer: Any) -> tuple[Sequence[int], Sequence[int]]:
             tokenizer.encode(written, add_special_tokens=False)
             for written in (letter, " " + letter)
         )
-        spellings.append(sorted({ids[0] for ids in encoded if len(ids) == 1}))
+        # A tokenizer that lacks the letter may still give one token, for the space.
+        single = {
+            ids[0]
+            for ids in encoded
+            if len(ids) == 1 and tokenizer.decode(ids).strip() == letter
+        }
+        spellings.append(sorted(single))
     return spellings[0], spellings[1]
 
 
@@ -104,11 +111,11 @@ def _render(tokenizer: Any, rubric: str, fence: str) -> str:
     )
     # Some templates refuse a system turn and some drop it in silence: then the rubric
     # opens the user's turn instead.
-    system = [{"role": "system", "content": rubric}, {"role": "user", "content": user}]
+    system = [{"role": "system", "content": _RUBRIC}, {"role": "user", "content": user}]
     try:
         rendered = _apply(tokenizer, system)
-        if rubric.strip() in rendered:
-            return rendered
+        if _RUBRIC in rendered:
+            return rendered.replace(_RUBRIC, rubric)
     except Exception as refused:
         if type(refused).__module__.split(".")[0] != "jinja2":
             raise
@@ -122,6 +129,14 @@ def _apply(tokenizer: Any, messages: list[dict[str, str]]) -> str:
     return str(rendered)
 
 
-def _controls(tokenizer: Any) -> set[str]:
+def _controls(tokenizer: Any) -> dict[str, int]:
+    """The tokens that the tokenizer looks for in text as wholes, and their ids."""
     added = tokenizer.get_added_vocab()
-    return {written for written in added if len(written.strip()) > 1}
+    return {w: int(i) for w, i in added.items() if len(w.strip()) > 1}
+
+
+def _encode_pieces(tokenizer: Any, pieces: Iterable[str]) -> list[int]:
+    tokens: list[int] = []
+    for piece in pieces:
+        tokens += tokenizer.encode(piece, add_special_tokens=False)
+    return tokens

@@ -36,6 +36,9 @@ _OPTIMIZERS = {
     "adafactor": optim.Adafactor,
 }
 
+# Left to itself, MLX's Adafactor takes a step size of its own over learning_rate.
+_DEFAULTS: dict[str, dict[str, Any]] = {"adafactor": {"relative_step": False}}
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:
@@ -140,14 +143,20 @@ class Learner:
     ) -> None:
         if math.isfinite(norm) and all(map(math.isfinite, losses)):
             return
+        what = "loss"
         guilty = [
             pair.sampled.pair
             for pair, loss in zip(pairs, losses, strict=True)
             if not math.isfinite(loss)
-        ] or [p.sampled.pair for p in pairs if not self._has_finite_gradient(p, index)]
+        ]
+        if not guilty:
+            what = "gradient"
+            guilty = [
+                p.sampled.pair for p in pairs if not self._has_finite_gradient(p, index)
+            ]
+        where = f"on pair {', '.join(guilty)}" if guilty else "over all pairs together"
         raise TrainingDiverged(
-            f"step {index} was not taken: the {'loss' if guilty else 'gradient'} is not"
-            f" finite on pair {', '.join(guilty) or 'any, but their sum is not'}",
+            f"step {index} was not taken: the {what} is not finite {where}",
             hint="Look at it with 'onlinedpo show'; start a new run with a lower"
             " learning_rate or beta.",
         )
@@ -220,7 +229,7 @@ def _optimizer(settings: Settings) -> optim.Optimizer:
     try:
         if settings.lr_schedule:
             rate = build_schedule(settings.lr_schedule)
-        arguments = settings.optimizer_config.get(name, {})
+        arguments = _DEFAULTS.get(name, {}) | settings.optimizer_config.get(name, {})
         optimizer: optim.Optimizer = _OPTIMIZERS[name](learning_rate=rate, **arguments)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise UsageError(

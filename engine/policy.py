@@ -93,6 +93,11 @@ def _make_trainable(model: nn.Module, settings: Settings) -> None:
             hint="-1 takes all of them.",
         )
     if settings.fine_tune_type == "full":
+        if any(isinstance(m, nn.QuantizedLinear) for m in model.modules()):
+            raise UsageError(
+                "the weights of a quantized model cannot be trained in full",
+                hint="Use --fine-tune-type lora or dora, or a model in half precision.",
+            )
         for layer in model.layers[-max(settings.num_layers, 0) :]:
             layer.unfreeze()
         return

@@ -85,6 +85,17 @@ def encode(tokenizer: Any, messages: Messages) -> list[int]:
     return [int(token) for token in rendered]
 
 
+def must_have_a_template(tokenizer: Any, model: str) -> None:
+    """Raise `UsageError` if a model's tokenizer has no chat template."""
+    try:
+        encode(tokenizer, ({"role": "user", "content": "?"},))
+    except ValueError as error:
+        raise UsageError(
+            f"the tokenizer of '{model}' has no chat template",
+            hint="Use a model that was tuned to chat (an 'instruct' one).",
+        ) from error
+
+
 def text_of(messages: Messages) -> str:
     """A prompt as a judge or a person reads it."""
     if len(messages) == 1:
@@ -104,7 +115,8 @@ def _read(path: Path) -> list[Messages]:
         raise UsageError(f"{path} cannot be read as UTF-8 text: {error}") from error
     rows = [
         _parse(line, f"{path}:{number}")
-        for number, line in enumerate(text.splitlines(), start=1)
+        # Not splitlines: text may hold separators of other kinds within a line.
+        for number, line in enumerate(text.split("\n"), start=1)
         if line.strip()
     ]
     if not rows:

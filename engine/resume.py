@@ -85,7 +85,7 @@ def _remake(
 
 
 def _set_aside(folder: RunFolder, path: Path, why: str, watch: Observer) -> None:
-    folder.quarantine.mkdir(exist_ok=True)
+    disk.make_folder(folder.quarantine)
     kept = folder.quarantine / f"{path.name}-{time.time_ns()}"
     os.rename(path, kept)
     watch.said(f"checkpoint {path} is not used: {why}; it is kept as {kept}")

@@ -27,6 +27,7 @@ from onlinedpo.engine.prompts import Order, Prompts
 from onlinedpo.engine.resume import restore
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
+from onlinedpo.journal import disk
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import config
 from onlinedpo.states.config import Settings
@@ -92,7 +93,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
             settings = Settings(**wanted)
         parts = _load(settings, watch)
         if journal is None:
-            folder.path.mkdir(parents=True, exist_ok=True)
+            disk.make_folder(folder.path)
             # First, so that a crash from here on is resumed without any argument.
             folder.write_config(settings)
             journal = Journal.create(folder.journal, uuid.uuid4().bytes, LiveMachine())
@@ -129,22 +130,12 @@ def _load(settings: Settings, watch: Observer) -> _Parts:
     watch.doing("loading the model")
     identity = identify(settings.model)
     model, tokenizer = policy.load(identity)
-    _must_have_a_template(tokenizer, identity)
+    prompts.must_have_a_template(tokenizer, identity.id)
     trained = Policy(model, tokenizer, settings)
     scorer = Scorer(model)
     return _Parts(
         settings, identity, found, trained, scorer, _judge(settings, identity, trained)
     )
-
-
-def _must_have_a_template(tokenizer: Any, identity: ModelIdentity) -> None:
-    try:
-        prompts.encode(tokenizer, ({"role": "user", "content": "?"},))
-    except ValueError as error:
-        raise UsageError(
-            f"the tokenizer of '{identity.id}' has no chat template",
-            hint="Use a model that was tuned to chat (an 'instruct' one).",
-        ) from error
 
 
 def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge:
@@ -205,7 +196,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     )
     folder.tidy()
     folder.write_config(settings)
-    folder.checkpoints.mkdir(exist_ok=True)
+    disk.make_folder(folder.checkpoints)
     restore(
         folder,
         ledger,

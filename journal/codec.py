@@ -45,7 +45,12 @@ def decode(payload: bytes) -> list[records.Record]:
     """The records of one frame; raises `JournalError`."""
     try:
         rows = msgpack.unpackb(
-            payload, use_list=False, raw=False, unicode_errors="surrogatepass"
+            payload,
+            use_list=False,
+            raw=False,
+            # Settings are YAML, whose keys need not be text.
+            strict_map_key=False,
+            unicode_errors="surrogatepass",
         )
         return [_from_row(row) for row in rows]
     except JournalError:

@@ -76,7 +76,7 @@ class Journal:
     @classmethod
     def create(cls, folder: Path, run: bytes, move: Move) -> Self:
         """A new journal in a folder; its first frame says what the run is."""
-        folder.mkdir(parents=True, exist_ok=True)
+        disk.make_folder(folder)
         journal = cls(folder, Ledger(move), Lock(folder))
         if segments(folder):
             journal.close()
@@ -103,7 +103,7 @@ class Journal:
                     hint="Start the run again in a new folder.",
                 )
             journal._position = reader.position
-            journal.cut = journal._cut(reader.tail) if reader.tail else None
+            journal._adopt(reader.tail)
             journal._begin_segment()
             if journal.cut is not None:
                 journal.append([journal.cut])
@@ -166,17 +166,20 @@ class Journal:
             raise JournalError(self._poisoned, hint="Start the run again.")
         at = self._position
         data, chain = frames.encode_frame(at.run, at.chain, at.number + 1, payload)
-        path = self._path(at.segment)
+        where = f"{self._path(at.segment)}: frame {at.number + 1}"
+        # Whatever interrupts the next lines, the file then ends in a torn tail for the
+        # next start.  After a failed sync the kernel may call the pages clean: it is
+        # never tried again on this file.
+        self._poisoned = f"{where} was interrupted"
         try:
             disk.write_all(self._fd, data)
             reached("journal.append")
             disk.sync(self._fd)
             reached("journal.sync")
         except OSError as error:
-            # After a failed sync the kernel may call the pages clean: never try again
-            # on this file.  What was written is a torn tail for the next start.
-            self._poisoned = f"{path}: frame {at.number + 1}: {error.strerror}"
+            self._poisoned = f"{where}: {error.strerror}"
             raise _io_error(self._poisoned) from error
+        self._poisoned = ""
         self._position = Position(
             at.run, at.segment, at.length + len(data), at.number + 1, chain
         )
@@ -198,11 +201,22 @@ class Journal:
             at.run, segment.number, frames.SEGMENT_SIZE, at.number, segment.head
         )
 
+    def _adopt(self, tail: Tail | None) -> None:
+        """Make what another process left the ground to build on."""
+        last = self._path(self._position.segment)
+        try:
+            # It may have been killed between a write and its sync: a segment that
+            # vouches for a frame must not reach the disk before the frame does.
+            disk.sync_files([last])
+            self.cut = self._cut(tail) if tail else None
+        except OSError as error:
+            raise _io_error(f"{last}: {error.strerror}") from error
+
     def _cut(self, tail: Tail) -> records.TailCut:
         """Keep a torn tail in quarantine, then cut it off."""
         digest = hashlib.sha256(tail.data).hexdigest()
         quarantine = self.folder.parent / "quarantine"
-        quarantine.mkdir(exist_ok=True)
+        disk.make_folder(quarantine)
         kept = quarantine / f"{tail.path.stem}-{tail.offset}-{digest[:8]}.tail"
         disk.replace(kept, tail.data)
         fd = os.open(tail.path, os.O_WRONLY | os.O_CLOEXEC)

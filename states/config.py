@@ -7,6 +7,7 @@ defaults, the help texts and the checks are all derived from the fields below.
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from types import NoneType
@@ -50,7 +51,7 @@ class Settings:
         " train.jsonl and valid.jsonl.",
         resumable=True,
     )
-    seed: int = _setting(0, "Decides every random choice.", low=0)
+    seed: int = _setting(0, "Decides every random choice.", low=0, high=2**63 - 1)
     iters: int = _setting(100, "DPO steps to take.", low=1, resumable=True)
     batch_size: int = _setting(4, "Prompts sampled at a time.", low=1)
     grad_accumulation_steps: int = _setting(
@@ -200,6 +201,8 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
     # A run from before a setting existed had its default.
     journalled = {**Settings().as_dict(), **journalled}
     resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
+    hints = get_type_hints(Settings)
+    wanted = {name: _typed(name, value, hints[name]) for name, value in wanted.items()}
     refused = [
         f"  {name}: {journalled[name]!r} -> {value!r}"
         for name, value in wanted.items()
@@ -259,7 +262,9 @@ def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         )
     if value is None or isinstance(value, str | dict):
         return
-    if value != value or (low is not None and value < low):
+    if not math.isfinite(value):
+        raise UsageError(f"{name} is {value}", hint="It must be finite.")
+    if low is not None and value < low:
         raise UsageError(f"{name} is {value}", hint=f"It must be at least {low}.")
     if high is not None and value > high:
         raise UsageError(f"{name} is {value}", hint=f"It must be at most {high}.")

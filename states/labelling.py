@@ -12,8 +12,8 @@ from onlinedpo.states.records import Dropped, Label, Reason, Sampled, Verdict
 
 
 def screen(sampled: Sampled, now: float) -> Dropped | None:
-    """A pair that needs no judge: both completions are the same tokens."""
-    if sampled.first.tokens == sampled.second.tokens:
+    """A pair that needs no judge: both completions read the same."""
+    if sampled.first.text == sampled.second.text:
         return Dropped(
             ticket=sampled.ticket, reason=Reason.IDENTICAL, detail="", time=now
         )

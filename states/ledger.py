@@ -147,7 +147,10 @@ class Ledger:
                     self._fire(ticket, "submit")
             case r.Verdict(ticket=ticket):
                 turn = self._turn(ticket)
-                self._expect(turn.phase is Phase.JUDGING, "verdict on a pair not asked")
+                self._expect(
+                    turn.phase is Phase.JUDGING,
+                    f"prompt {ticket}: a verdict on a pair that was not asked about",
+                )
                 turn.verdicts.append(record)
             case r.Label(ticket=ticket):
                 self._turn(ticket).label = record
