@@ -109,8 +109,7 @@ def _take_up(folder: RunFolder, watch: Observer) -> Journal:
     sound, _ = checkpoint.find(folder.checkpoints)
     anchors = {found.frame: found.chain for found in sound}
     journal = Journal.open(folder.journal, anchors, LiveMachine())
-    if journal.cut is not None:
-        cut = journal.cut
+    for cut in journal.cuts:
         watch.said(
             f"the journal had a torn tail: {cut.size} bytes at byte {cut.offset} of"
             f" segment {cut.segment} were cut off and kept as {cut.kept_as}"
@@ -167,7 +166,6 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     learner = Learner(parts.policy, parts.scorer, settings)
     exact = environment.on_cpu() or repeats(learner)
     watch.said(environment.line(now, exact=exact))
-    different = ""
     if (begun := ledger.opened) is None:
         journal.append([opened])
     else:
@@ -202,8 +200,9 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
         ledger,
         learner,
         watch,
+        environment=now,
         position=journal.position,
-        exact=exact and not different,
+        exact=exact,
     )
     sampler = Sampler(parts.policy.model, parts.policy.tokenizer, settings)
     return Run(

@@ -6,7 +6,6 @@ own.  `append` returns only when the records are on the disk.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import time
@@ -17,6 +16,7 @@ from typing import Self
 
 from onlinedpo.journal import codec, disk, frames
 from onlinedpo.journal.crashpoint import reached
+from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.reader import (
     SUFFIX,
     Anchors,
@@ -33,32 +33,6 @@ from onlinedpo.states.lifecycle import Move
 SEGMENT_LIMIT = 64 << 20
 
 
-class Lock:
-    """The right to write a run, held as long as the process lives."""
-
-    def __init__(self, folder: Path) -> None:
-        """Take the lock of a journal folder; raises `RunLocked`."""
-        path = folder / "lock"
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            # flock and not lockf: a POSIX lock goes when any other descriptor closes.
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
-            os.close(self._fd)
-            raise RunLocked(
-                f"{folder.parent}: another process (pid {holder or '?'}) writes this"
-                " run",
-                hint="Wait until it ends, or stop it. 'onlinedpo status' reads along.",
-            ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, str(os.getpid()).encode(), 0)
-
-    def release(self) -> None:
-        """Give the lock back."""
-        os.close(self._fd)
-
-
 class Journal:
     """An open journal, and the ledger that its records fold into."""
 
@@ -67,7 +41,7 @@ class Journal:
         self.folder = folder
         self.ledger = ledger
         self.seconds = 0.0
-        self.cut: records.TailCut | None = None
+        self.cuts: list[records.TailCut] = []
         self._lock = lock
         self._fd = -1
         self._position: Position
@@ -105,8 +79,9 @@ class Journal:
             journal._position = reader.position
             journal._adopt(reader.tail)
             journal._begin_segment()
-            if journal.cut is not None:
-                journal.append([journal.cut])
+            journal.cuts = journal._untold()
+            if journal.cuts:
+                journal.append(journal.cuts)
         except BaseException:
             lock.release()
             raise
@@ -139,6 +114,8 @@ class Journal:
         self.seconds += time.perf_counter() - began
         for record in batch:
             self.ledger.fold(record)
+        # Cleared only here: a state that missed a written fact must not go on.
+        self._poisoned = ""
         reached("state.move")
 
     def close(self) -> None:
@@ -179,7 +156,6 @@ class Journal:
         except OSError as error:
             self._poisoned = f"{where}: {error.strerror}"
             raise _io_error(self._poisoned) from error
-        self._poisoned = ""
         self._position = Position(
             at.run, at.segment, at.length + len(data), at.number + 1, chain
         )
@@ -208,16 +184,16 @@ class Journal:
             # It may have been killed between a write and its sync: a segment that
             # vouches for a frame must not reach the disk before the frame does.
             disk.sync_files([last])
-            self.cut = self._cut(tail) if tail else None
+            if tail:
+                self._cut(tail)
         except OSError as error:
             raise _io_error(f"{last}: {error.strerror}") from error
 
-    def _cut(self, tail: Tail) -> records.TailCut:
+    def _cut(self, tail: Tail) -> None:
         """Keep a torn tail in quarantine, then cut it off."""
         digest = hashlib.sha256(tail.data).hexdigest()
-        quarantine = self.folder.parent / "quarantine"
-        disk.make_folder(quarantine)
-        kept = quarantine / f"{tail.path.stem}-{tail.offset}-{digest[:8]}.tail"
+        disk.make_folder(self._quarantine)
+        kept = self._quarantine / f"{tail.path.stem}-{tail.offset}-{digest[:8]}.tail"
         disk.replace(kept, tail.data)
         fd = os.open(tail.path, os.O_WRONLY | os.O_CLOEXEC)
         try:
@@ -226,14 +202,34 @@ class Journal:
         finally:
             os.close(fd)
         reached("tail.cut")
-        return records.TailCut(
-            time=time.time(),
-            segment=int(tail.path.stem),
-            offset=tail.offset,
-            size=len(tail.data),
-            sha256=digest,
-            kept_as=str(kept.relative_to(self.folder.parent)),
-        )
+
+    def _untold(self) -> list[records.TailCut]:
+        """Kept tails that the journal does not tell of yet, the newest one among them.
+
+        A process may have died between cutting a tail and telling of it.
+        """
+        told = {cut.kept_as for cut in self.ledger.tails}
+        cuts = []
+        for kept in sorted(self._quarantine.glob("*.tail")):
+            name = str(kept.relative_to(self.folder.parent))
+            if name not in told:
+                segment, offset, _ = kept.stem.split("-")
+                data = kept.read_bytes()
+                cuts.append(
+                    records.TailCut(
+                        time=time.time(),
+                        segment=int(segment),
+                        offset=int(offset),
+                        size=len(data),
+                        sha256=hashlib.sha256(data).hexdigest(),
+                        kept_as=name,
+                    )
+                )
+        return cuts
+
+    @property
+    def _quarantine(self) -> Path:
+        return self.folder.parent / "quarantine"
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:06d}{SUFFIX}"

@@ -7,12 +7,11 @@ defaults, the help texts and the checks are all derived from the fields below.
 from __future__ import annotations
 
 import difflib
-import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
-from types import NoneType
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_type_hints
 
+from onlinedpo.states.checks import check, plain, typed
 from onlinedpo.states.errors import SettingsChanged, UsageError
 
 DEFAULT_RUBRIC = (
@@ -144,9 +143,9 @@ class Settings:
         """Check every value; raises `UsageError` naming the setting."""
         hints = get_type_hints(type(self))
         for f in fields(self):
-            value = _typed(f.name, getattr(self, f.name), hints[f.name])
+            value = typed(f.name, getattr(self, f.name), hints[f.name])
             object.__setattr__(self, f.name, value)
-            _check(f.name, value, f.metadata)
+            check(f.name, value, f.metadata)
         missing = {"rank", "dropout", "scale"} - set(self.lora_parameters)
         if missing and self.fine_tune_type != "full":
             raise UsageError(
@@ -202,7 +201,7 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
     journalled = {**Settings().as_dict(), **journalled}
     resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
     hints = get_type_hints(Settings)
-    wanted = {name: _typed(name, value, hints[name]) for name, value in wanted.items()}
+    wanted = {name: typed(name, value, hints[name]) for name, value in wanted.items()}
     refused = [
         f"  {name}: {journalled[name]!r} -> {value!r}"
         for name, value in wanted.items()
@@ -216,55 +215,4 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
     return Settings(**{**journalled, **wanted})
 
 
-def plain(value: Any) -> Any:
-    """Lists and tuples compare alike: the journal keeps lists as tuples."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value
-
-
-def _typed(name: str, value: Any, hint: Any) -> Any:
-    options = get_args(hint) if NoneType in get_args(hint) else (hint,)
-    if value is None and NoneType in options:
-        return None
-    kind = next(o for o in options if o is not NoneType)
-    kind = dict if getattr(kind, "__origin__", None) is dict else kind
-    if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
-        # YAML 1.1 reads 1e-5 as text.
-        try:
-            return float(value)
-        except ValueError:
-            pass
-    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
-        return plain(value)
-    raise UsageError(
-        f"{name} is {value!r}, which is not {_KINDS[kind]}",
-        hint=f"Give {name} as {_KINDS[kind]}.",
-    )
-
-
-_KINDS = {
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-    bool: "true or false",
-    dict: "a mapping",
-}
-
-
-def _check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
-    choices, low, high = limits["choices"], limits["low"], limits["high"]
-    if choices and value not in choices:
-        raise UsageError(
-            f"{name} is {value!r}", hint=f"Choose from: {', '.join(map(str, choices))}."
-        )
-    if value is None or isinstance(value, str | dict):
-        return
-    if not math.isfinite(value):
-        raise UsageError(f"{name} is {value}", hint="It must be finite.")
-    if low is not None and value < low:
-        raise UsageError(f"{name} is {value}", hint=f"It must be at least {low}.")
-    if high is not None and value > high:
-        raise UsageError(f"{name} is {value}", hint=f"It must be at most {high}.")
+__all__ = ["ALIASES", "DEFAULT_RUBRIC", "Settings", "from_mapping", "plain", "resume"]

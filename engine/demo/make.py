@@ -4,7 +4,8 @@
 
 Needs PyTorch (2.13.0 was used) beside the product's own dependencies.  One stage of
 1,500 steps, 44 chats and 18 judged pairs (each in both orders) a step, two threads:
-13 minutes on two cores that were shared with other work.
+13 to 20 minutes on two cores that were shared with other work.  Made twice, the files
+were the same to the byte.
 
 Figures of the shipped model (seed 0), held-out questions: judge accuracy between intact
 answers 1.000 (polite) and 0.993 (brief), order consistency 0.983 and 0.980, sampled

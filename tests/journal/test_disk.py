@@ -1,0 +1,167 @@
+"""File operations that a crash leaves whole."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from onlinedpo.journal import disk
+from tests.journal import processes
+
+REPLACE = """
+disk.replace(folder / "settings", b"new contents")
+say("done")
+"""
+OLD, NEW = b"old, and of another length", b"new contents"
+
+
+def names(folder: Path) -> list[str]:
+    """What is in a folder."""
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("point", "contents"), [("settings.write", OLD), ("settings.rename", NEW)]
+)
+def test_a_replaced_file_has_its_old_or_its_new_contents(
+    tmp_path: Path, point: str, contents: bytes
+) -> None:
+    """Killed before the rename, and after it; what is left over is cleared later."""
+    (tmp_path / "settings").write_bytes(OLD)
+    (tmp_path / "mine").write_bytes(b"")
+    code, lines = processes.finish(REPLACE, tmp_path, ONLINEDPO_CRASH=f"{point}@1")
+    assert (code, lines) == (-signal.SIGKILL, [])
+    assert (tmp_path / "settings").read_bytes() == contents
+    assert (len(names(tmp_path)) == 3) == (contents == OLD)
+    disk.clear_temporary(tmp_path)
+    assert names(tmp_path) == ["mine", "settings"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_is_replaced_or_made(tmp_path: Path, durable: bool) -> None:
+    """Whatever was there, and whoever has the old file open goes on reading that."""
+    path = tmp_path / "settings"
+    disk.replace(path, OLD, durable=durable)
+    with path.open("rb") as before:
+        disk.replace(path, NEW, durable=durable)
+        disk.replace(path, b"", durable=durable)
+        assert before.read() == OLD
+    assert path.read_bytes() == b""
+    assert names(tmp_path) == ["settings"]
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_replacement_that_fails_leaves_the_old_file(
+    tmp_path: Path, durable: bool
+) -> None:
+    """And no temporary one: here a folder is in the way, and then is missing."""
+    (tmp_path / "settings" / "full").mkdir(parents=True)
+    with pytest.raises(OSError):
+        disk.replace(tmp_path / "settings", NEW, durable=durable)
+    with pytest.raises(FileNotFoundError):
+        disk.replace(tmp_path / "missing" / "settings", NEW, durable=durable)
+    assert names(tmp_path) == ["settings"]
+    assert names(tmp_path / "settings") == ["full"]
+
+
+def test_bytes_are_written_to_the_last_however_few_the_system_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`write` may take fewer bytes than it is given."""
+    really = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: really(fd, data[:3]))
+    disk.write_synced(tmp_path / "file", bytes(range(200)))
+    assert (tmp_path / "file").read_bytes() == bytes(range(200))
+
+
+def test_a_new_file_never_takes_the_place_of_another(tmp_path: Path) -> None:
+    """`write_synced` creates: what is there stays."""
+    disk.write_synced(tmp_path / "file", OLD)
+    with pytest.raises(FileExistsError):
+        disk.write_synced(tmp_path / "file", NEW)
+    assert (tmp_path / "file").read_bytes() == OLD
+
+
+def test_a_link_is_the_same_file(tmp_path: Path) -> None:
+    """It costs no space; linking again, or over another file, is the same."""
+    source, path = tmp_path / "source", tmp_path / "path"
+    source.write_bytes(NEW)
+    path.write_bytes(OLD)
+    with path.open("rb") as before:
+        for _ in range(2):
+            disk.link(source, path)
+            assert path.samefile(source)
+        assert before.read() == OLD
+    assert names(tmp_path) == ["path", "source"]
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> Path:
+    """A file on another file system, which no hard link can reach."""
+    path = Path("/dev/shm")
+    if not os.access(path, os.W_OK) or path.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("there is no second file system to write to")
+    return path / f"onlinedpo-test-{os.getpid()}"
+
+
+def test_across_file_systems_a_link_is_a_copy(tmp_path: Path, elsewhere: Path) -> None:
+    """The bytes are there all the same, and are replaced as a whole."""
+    source = tmp_path / "source"
+    elsewhere.mkdir()
+    try:
+        for contents in (OLD, NEW):
+            source.write_bytes(contents)
+            disk.link(source, elsewhere / "path")
+            assert (elsewhere / "path").read_bytes() == contents
+            assert not (elsewhere / "path").samefile(source)
+            assert names(elsewhere) == ["path"]
+    finally:
+        for path in elsewhere.iterdir():
+            path.unlink()
+        elsewhere.rmdir()
+
+
+def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
+    """The old file stays."""
+    (tmp_path / "path").write_bytes(OLD)
+    with pytest.raises(FileNotFoundError):
+        disk.link(tmp_path / "missing", tmp_path / "path")
+    assert (tmp_path / "path").read_bytes() == OLD
+
+
+def test_a_folder_is_published_whole_and_removed_whole(tmp_path: Path) -> None:
+    """It appears under its name when all is in it; it never shrinks under its name."""
+    temporary = tmp_path / f"{disk.TEMPORARY}step-1"
+    temporary.mkdir()
+    disk.write_synced(temporary / "a", NEW)
+    disk.publish(temporary, tmp_path / "step-1")
+    assert names(tmp_path) == ["step-1"]
+    assert (tmp_path / "step-1" / "a").read_bytes() == NEW
+    disk.remove_folder(tmp_path / "step-1")
+    assert names(tmp_path) == []
+    temporary.mkdir()
+    disk.remove_folder(temporary)
+    assert names(tmp_path) == []
+
+
+def test_only_what_crashes_left_is_cleared(tmp_path: Path) -> None:
+    """Temporary files and folders go; names that people give stay."""
+    kept = [".hidden", ".tmp", "a", "tmp-1", "x.tmp-1"]
+    for name in (*kept, ".tmp-file-1"):
+        (tmp_path / name).write_bytes(b"")
+    (tmp_path / ".tmp-folder" / "inner").mkdir(parents=True)
+    disk.clear_temporary(tmp_path)
+    assert names(tmp_path) == kept
+    disk.clear_temporary(tmp_path / "missing")
+
+
+def test_temporary_names_never_meet(tmp_path: Path) -> None:
+    """A left-over of an earlier crash is in nobody's way."""
+    for _ in range(3):
+        processes.finish(REPLACE, tmp_path, ONLINEDPO_CRASH="settings.write@1")
+    assert len(names(tmp_path)) == 3
+    disk.replace(tmp_path / "settings", NEW)
+    assert (tmp_path / "settings").read_bytes() == NEW
