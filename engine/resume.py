@@ -104,15 +104,15 @@ def _reapply(
 ) -> None:
     """Apply the journalled steps; `promised` is the environment that repeats itself."""
     ledger = Ledger()
-    told = False
+    told = moved = False
     for record in Reader(journal).records():
         if isinstance(record, Step) and record.index > begin:
             watch.doing(f"re-applying step {record.index}", ledger)
             result = learner.step(_pairs(ledger, record), record.index)
             difference = _difference(record, result, learner)
-            # Once off, the steps that follow are off with it.
-            same = promised and not differing(ledger.environment, promised)
-            if difference and same and not told:
+            # A step from elsewhere may be off unseen, and those after it are with it.
+            moved |= not promised or bool(differing(ledger.environment, promised))
+            if difference and not moved:
                 raise ReplayDiverged(
                     f"step {record.index}, applied again from the journal, gives"
                     f" another {difference}",
