@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,46 +76,30 @@ def save(
 
     Raises `OnlineDPOError` if the disk does not take it; the step is then not taken.
     """
-    try:
-        return _save(folder, step, adapter, optimizer, position)
-    except (OSError, RuntimeError) as error:
-        raise OnlineDPOError(
-            f"the checkpoint of step {step} could not be written to {folder}: {error}",
-            hint="Free space or repair the disk, then start the run again: it goes on"
-            " before this step.",
-        ) from error
-
-
-def _save(
-    folder: Path,
-    step: int,
-    adapter: Tensors,
-    optimizer: Tensors,
-    position: tuple[int, bytes],
-) -> str:
-    final = folder / name_of(step)
-    temporary = folder / f"{disk.TEMPORARY}{final.name}"
-    temporary.mkdir(parents=True)
-    state = state_of(adapter, optimizer)
-    files = {}
-    for name, tensors in ((_ADAPTER, adapter), (_OPTIMIZER, optimizer)):
-        path = temporary / name
-        mx.save_safetensors(str(path), tensors)
-        files[name] = _file_digest(path)
-        reached(f"checkpoint.{name}")
-    frame, chain = position
-    manifest = {
-        "step": step,
-        "state": state,
-        "journal": {"frame": frame, "chain": chain.hex()},
-        "files": files,
-    }
-    (temporary / "manifest.json").write_bytes(_sealed(manifest))
-    reached("checkpoint.manifest")
-    # All is written before any of it is synced: the disk then does it in one go.
-    disk.sync_files([temporary / name for name in (*files, "manifest.json")])
-    reached("checkpoint.sync")
-    disk.publish(temporary, final)
+    with _telling(folder, step):
+        final = folder / name_of(step)
+        temporary = folder / f"{disk.TEMPORARY}{final.name}"
+        temporary.mkdir(parents=True)
+        state = state_of(adapter, optimizer)
+        files = {}
+        for name, tensors in ((_ADAPTER, adapter), (_OPTIMIZER, optimizer)):
+            path = temporary / name
+            mx.save_safetensors(str(path), tensors)
+            files[name] = _file_digest(path)
+            reached(f"checkpoint.{name}")
+        frame, chain = position
+        manifest = {
+            "step": step,
+            "state": state,
+            "journal": {"frame": frame, "chain": chain.hex()},
+            "files": files,
+        }
+        (temporary / "manifest.json").write_bytes(_sealed(manifest))
+        reached("checkpoint.manifest")
+        # All is written before any of it is synced: the disk then does it in one go.
+        disk.sync_files([temporary / name for name in (*files, "manifest.json")])
+        reached("checkpoint.sync")
+        disk.publish(temporary, final)
     return state
 
 
@@ -136,6 +121,19 @@ def prune(folder: Path, newest: int) -> None:
         if path.name != name_of(newest):
             disk.remove_folder(path)
             reached("checkpoint.prune")
+
+
+@contextmanager
+def _telling(folder: Path, step: int) -> Iterator[None]:
+    """Say what a disk that fails within the block means for the run."""
+    try:
+        yield
+    except (OSError, RuntimeError) as error:
+        raise OnlineDPOError(
+            f"the checkpoint of step {step} could not be written to {folder}: {error}",
+            hint="Free space or repair the disk, then start the run again: it goes on"
+            " before this step.",
+        ) from error
 
 
 def name_of(step: int) -> str:
