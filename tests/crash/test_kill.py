@@ -208,13 +208,13 @@ def test_the_demo_killed_at_thirty_random_moments(way: str, tmp_path: Path) -> N
     flags = ("--demo", *WAYS[way])
     ended = onlinedpo("run", tmp_path / "whole", *flags)
     assert ended.code == 0, ended.output
-    chance, kills, starts = random.Random(way), 0, 0
+    chance, kills = random.Random(way), 0
     run = tmp_path / "killed"
-    while kills < 30 and starts < 90:
-        starts += 1
+    while kills < 30:
         process = start("run", run, *flags)
         try:
-            process.wait(timeout=2.0 + chance.expovariate(1 / 1.5))
+            # It takes about 1.5 s to start and 40 s to train.
+            process.wait(timeout=1.5 + chance.expovariate(1 / 0.8))
             break
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
@@ -224,7 +224,7 @@ def test_the_demo_killed_at_thirty_random_moments(way: str, tmp_path: Path) -> N
     ended = onlinedpo("run", run, *flags)
 
     assert ended.code == 0, ended.output
-    print(f"{way}: killed {kills} times")
+    assert kills == 30
     assert final_bytes(tmp_path / "whole") == final_bytes(run)
 
 
