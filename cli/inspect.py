@@ -121,7 +121,7 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
 def _is_locked(folder: Path) -> bool:
     try:
         with (folder / "journal" / "lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True
     except OSError:

@@ -23,8 +23,10 @@ class _Yaml(click.ParamType):  # type: ignore[type-arg]
         """Parse it; anything but a mapping is left for the settings to refuse."""
         import yaml
 
+        from onlinedpo.engine.run_folder import parse_yaml
+
         try:
-            return yaml.safe_load(value) if isinstance(value, str) else value
+            return parse_yaml(value) if isinstance(value, str) else value
         except yaml.YAMLError as error:
             self.fail(f"{value!r} is not YAML: {error}", param, ctx)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,7 +76,10 @@ class RunFolder:
 
     def tidy(self) -> None:
         """Remove what a crash left half-written; only the run's writer may."""
-        for folder in (self.path, self.journal, self.checkpoints, self.adapters):
+        for folder in (
+            *(self.path, self.journal, self.checkpoints),
+            *(self.adapters, self.quarantine),
+        ):
             disk.clear_temporary(folder)
 
     def read_config(self) -> dict[str, Any]:
@@ -92,10 +96,26 @@ class RunFolder:
         disk.replace(self.config, text.encode())
 
 
+class _Loader(yaml.SafeLoader):
+    """YAML in which 1e-5 is a number, as mlx-lm reads it; YAML 1.1 has it as text."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"),
+    list("-+0123456789"),
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """A YAML text; raises yaml.YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def read_settings(path: Path) -> dict[str, Any]:
     """Settings from a YAML file; raises `UsageError` naming the file."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8-sig")) or {}
+        values = parse_yaml(path.read_text(encoding="utf-8-sig")) or {}
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         reason = f"{path}:{line} is not YAML: {error.problem}"

@@ -45,6 +45,9 @@ def make_folder(folder: Path) -> None:
     for path in reversed(missing):
         path.mkdir(exist_ok=True)
         sync_folder(path.parent)
+    if not missing:
+        # A killed process may have made it and not have come to the sync.
+        sync_folder(folder.parent)
 
 
 def sync_files(paths: Sequence[Path]) -> None:

@@ -104,20 +104,11 @@ class Reader:
             segment = frames.decode_segment(data)
         except JournalError as error:
             raise type(error)(f"{path}: {error}", hint=error.hint or _HINT) from error
-        before = self.position
-        expected: tuple[object, ...] = (int(path.stem),)
-        found: tuple[object, ...] = (segment.number,)
-        if before is not None:
-            expected += (before.run, before.number + 1, before.length, before.chain)
-            found += (
-                segment.run,
-                segment.first,
-                segment.previous_length,
-                segment.previous_head,
-            )
-        elif segment.number != 1:
-            expected, found = ("segment 1 first",), ()
-        if expected != found:
+        before = self.position or Position(segment.run, 0, 0, 0, bytes(frames.CHAIN))
+        continues = frames.Segment(
+            before.run, int(path.stem), before.number + 1, before.length, before.chain
+        )
+        if segment != continues:
             raise JournalDamaged(
                 f"{path}: byte 0: this segment does not continue the one before it",
                 hint=_HINT,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,9 @@ from onlinedpo.states.lifecycle import Move
 
 SEGMENT_LIMIT = 64 << 20
 
+_KEPT = re.compile(r"(\d{6})-(\d+)-[0-9a-f]{8}\.tail")
+"""Segment and offset that a kept tail was cut from; other files are left alone."""
+
 
 class Journal:
     """An open journal, and the ledger that its records fold into."""
@@ -50,15 +54,19 @@ class Journal:
     def create(cls, folder: Path, run: bytes, move: Move) -> Self:
         """A new journal in a folder; its first frame says what the run is."""
         disk.make_folder(folder)
-        journal = cls(folder, Ledger(move), Lock(folder))
-        if segments(folder):
-            journal.close()
-            raise RunLocked(
-                f"{folder.parent}: another process has just begun a run here",
-                hint="Run the command again to take that run up.",
-            )
-        journal._position = Position(run, 0, 0, 0, bytes(frames.CHAIN))
-        journal._begin_segment()
+        lock = Lock(folder)
+        try:
+            if segments(folder):
+                raise RunLocked(
+                    f"{folder.parent}: another process has just begun a run here",
+                    hint="Run the command again to take that run up.",
+                )
+            journal = cls(folder, Ledger(move), lock)
+            journal._position = Position(run, 0, 0, 0, bytes(frames.CHAIN))
+            journal._begin_segment()
+        except BaseException:
+            lock.release()
+            raise
         return journal
 
     @classmethod
@@ -78,7 +86,6 @@ class Journal:
             journal._position = reader.position
             journal._adopt(reader.tail)
             journal._begin_segment()
-            journal.cuts = journal._untold()
             if journal.cuts:
                 journal.append(journal.cuts)
         except BaseException:
@@ -162,11 +169,12 @@ class Journal:
         path = self._path(segment.number)
         try:
             disk.replace(path, segment.encode())
-            if self._fd != -1:
-                os.close(self._fd)
-            self._fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
             raise _io_error(f"{path}: {error.strerror}") from error
+        if self._fd != -1:
+            os.close(self._fd)
+        self._fd = fd
         self._position = Position(
             at.run, segment.number, frames.SEGMENT_SIZE, at.number, segment.head
         )
@@ -180,6 +188,7 @@ class Journal:
             disk.sync_files([last])
             if tail:
                 self._cut(tail)
+            self.cuts = self._untold()
         except OSError as error:
             raise _io_error(f"{last}: {error.strerror}") from error
 
@@ -206,8 +215,9 @@ class Journal:
         cuts = []
         for kept in sorted(self._quarantine.glob("*.tail")):
             name = str(kept.relative_to(self.folder.parent))
-            if name not in told:
-                segment, offset, _ = kept.stem.split("-")
+            ours = _KEPT.fullmatch(kept.name)
+            if ours and name not in told:
+                segment, offset = ours.groups()
                 data = kept.read_bytes()
                 cuts.append(
                     records.TailCut(

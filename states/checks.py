@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from types import NoneType
 from typing import Any, get_args
 
@@ -28,10 +29,8 @@ def typed(name: str, value: Any, hint: Any) -> Any:
     kind = dict if getattr(kind, "__origin__", None) is dict else kind
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         # YAML 1.1 reads 1e-5 as text.
-        try:
+        with suppress(ValueError, OverflowError):
             return float(value)
-        except ValueError:
-            pass
     if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return plain(value)
     raise UsageError(
@@ -60,7 +59,29 @@ def check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
         return
     if not math.isfinite(value):
         raise UsageError(f"{name} is {value}", hint="It must be finite.")
+    if isinstance(value, int) and abs(value) >= 2**63:
+        raise UsageError(f"{name} is {value}", hint="It must be below 2^63.")
     if low is not None and value < low:
         raise UsageError(f"{name} is {value}", hint=f"It must be at least {low}.")
     if high is not None and value > high:
         raise UsageError(f"{name} is {value}", hint=f"It must be at most {high}.")
+
+
+def adapter(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The shape of an adapter, its values as numbers; raises `UsageError`."""
+    fields: dict[str, tuple[type, float, float]] = {
+        "rank": (int, 1, math.inf),
+        "dropout": (float, 0.0, 0.99),
+        "scale": (float, 0.0, math.inf),
+    }
+    if missing := sorted(set(fields) - set(shape)):
+        raise UsageError(
+            f"lora_parameters lacks {', '.join(missing)}",
+            hint="Give rank, dropout and scale, as mlx-lm does.",
+        )
+    whole = dict(shape)
+    for name, (kind, low, high) in fields.items():
+        whole[name] = typed(f"lora_parameters' {name}", shape[name], kind)
+        limits = {"choices": (), "low": low, "high": high}
+        check(f"lora_parameters' {name}", whole[name], limits)
+    return whole

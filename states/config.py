@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_type_hints
 
-from onlinedpo.states.checks import check, plain, typed
+from onlinedpo.states.checks import adapter, check, plain, typed
 from onlinedpo.states.errors import SettingsChanged, UsageError
 
 DEFAULT_RUBRIC = (
@@ -146,12 +146,8 @@ class Settings:
             value = typed(f.name, getattr(self, f.name), hints[f.name])
             object.__setattr__(self, f.name, value)
             check(f.name, value, f.metadata)
-        missing = {"rank", "dropout", "scale"} - set(self.lora_parameters)
-        if missing and self.fine_tune_type != "full":
-            raise UsageError(
-                f"lora_parameters lacks {', '.join(sorted(missing))}",
-                hint="Give rank, dropout and scale, as mlx-lm does.",
-            )
+        if self.fine_tune_type != "full":
+            object.__setattr__(self, "lora_parameters", adapter(self.lora_parameters))
 
     @property
     def pairs_per_step(self) -> int:

@@ -206,6 +206,8 @@ def test_a_mistake_costs_one_clear_line(
     [
         ("learning_rat: 1e-4", "Did you mean 'learning_rate'?"),
         ("beta: high", "beta is 'high'"),
+        ("iters: 1" + "0" * 30, "iters is 1000"),
+        ("lora_parameters: {rank: big, dropout: 0, scale: 2}", "rank is 'big'"),
         ("- beta", "mine.yaml:3 is not YAML"),
         ("beta: [", "mine.yaml:4 is not YAML"),
         ("loss_type: ipo\ndpo_cpo_loss_type: hinge", "given twice"),
@@ -245,6 +247,21 @@ def test_a_mistake_in_the_prompts_names_file_and_line(
     assert ended.code == 2
     assert str(data) in ended.output
     assert told in ended.output
+
+
+def test_a_schedule_may_be_written_as_people_write_it(
+    toy: Path, tmp_path: Path
+) -> None:
+    """1e-4 is a number also within a list, in a file as on the command line."""
+    run, schedule = tmp_path / "run", "{name: cosine_decay, arguments: [1e-4, 10]}"
+    ended = onlinedpo("run", run, "-c", toy, "--iters", "1", "--lr-schedule", schedule)
+    again = tmp_path / "again.yaml"
+    again.write_text(f"lr_schedule: {schedule}\n")
+
+    assert ended.code == 0, ended.output
+    settings = yaml.safe_load((run / "config.yaml").read_text())
+    assert settings["lr_schedule"]["arguments"] == [1e-4, 10]
+    assert onlinedpo("run", run, "-c", again).code == 0
 
 
 def wait_for(path: Path, process: subprocess.Popen[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import shutil
 import signal
-import subprocess
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -169,21 +169,13 @@ def test_killed_at_random_moments_a_run_resumes_to_the_same_bytes(
     toy: tuple[str, ...], reference: Reference, tmp_path: Path
 ) -> None:
     """However often the process is killed, and whenever, the end is the same."""
-    run, kills = tmp_path / "run", 0
-    chance = random.Random(7)
+    run, chance = tmp_path / "run", random.Random(7)
     arguments = ("run", str(run), *toy, *WAYS["dropout"])
-    for _ in range(4):
-        process = start(*arguments)
-        try:
-            process.wait(timeout=1.2 + chance.random() * 1.5)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        process.communicate()
+    kills = sum(kill_after(chance.randrange(8_000), run, arguments) for _ in range(5))
     ended = onlinedpo(*arguments)
 
     assert ended.code == 0, ended.output
-    assert kills
+    assert kills >= 3
     assert reference["dropout"][0] == final_bytes(run)
 
 
@@ -208,24 +200,31 @@ def test_the_demo_killed_at_thirty_random_moments(way: str, tmp_path: Path) -> N
     flags = ("--demo", *WAYS[way])
     ended = onlinedpo("run", tmp_path / "whole", *flags)
     assert ended.code == 0, ended.output
-    chance, kills = random.Random(way), 0
-    run = tmp_path / "killed"
-    while kills < 30:
-        process = start("run", run, *flags)
-        try:
-            # It takes about 1.5 s to start and 40 s to train.
-            process.wait(timeout=1.5 + chance.expovariate(1 / 0.8))
-            break
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            kills += 1
-        finally:
-            process.communicate()
-    ended = onlinedpo("run", run, *flags)
+    run, chance = tmp_path / "killed", random.Random(way)
+    arguments = ("run", str(run), *flags)
+    # Its journal is about 1.7 MB long in the end.
+    kills = sum(kill_after(chance.randrange(80_000), run, arguments) for _ in range(30))
+    ended = onlinedpo(*arguments)
 
     assert ended.code == 0, ended.output
     assert kills == 30
     assert final_bytes(tmp_path / "whole") == final_bytes(run)
+
+
+def kill_after(growth: int, run: Path, arguments: tuple[str, ...]) -> bool:
+    """Kill the run once its journal has grown so far; False if it ended before."""
+
+    def length() -> int:
+        return sum(path.stat().st_size for path in run.glob("journal/*.odj"))
+
+    before = length()
+    process = start(*arguments)
+    while process.poll() is None and length() < before + growth:
+        time.sleep(0.001)
+    process.send_signal(signal.SIGKILL)
+    output, _ = process.communicate()
+    assert process.returncode in (0, -signal.SIGKILL), output
+    return process.returncode == -signal.SIGKILL
 
 
 def kill_and_resume(

@@ -119,16 +119,30 @@ def test_a_length_is_never_believed_unchecked() -> None:
     assert (only.offset, only.number) == (88, 1)
 
 
-def test_a_payload_over_the_limit_is_not_written(
+def test_a_payload_over_the_limit_is_neither_written_nor_read(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is refused before any byte of it, since no reader would take it."""
+    """The writer refuses it before any byte of it, the reader takes it for damage."""
+    too_large = framed(bytes(11))
     monkeypatch.setattr(frames, "MAX_PAYLOAD", 10)
-    data, _ = frames.encode_frame(RUN, SEGMENT.head, 1, bytes(10))
-    (read,) = frames.scan(SEGMENT.encode() + data, SEGMENT)
+    (read,) = frames.scan(framed(bytes(10)), SEGMENT)
     assert isinstance(read, Frame)
+    (read,) = frames.scan(too_large, SEGMENT)
+    assert isinstance(read, Broken)
     with pytest.raises(JournalError, match="11 bytes"):
         frames.encode_frame(RUN, SEGMENT.head, 1, bytes(11))
+
+
+@pytest.mark.parametrize("number", [0, 1, 3, 2**64 - 1])
+def test_a_frame_out_of_turn_is_broken(number: int) -> None:
+    """Even if its chain holds, as only a wrong writer could make it."""
+    *_, first = frames.scan(framed(b"first"), SEGMENT)
+    assert isinstance(first, Frame)
+    wrong, _ = frames.encode_frame(RUN, first.chain, number, b"second")
+    whole, broken = frames.scan(framed(b"first") + wrong, SEGMENT)
+    assert whole == first
+    assert isinstance(broken, Broken)
+    assert broken.why == f"frame {number} stands where 2 belongs"
 
 
 def test_a_frame_of_another_run_is_no_frame() -> None:

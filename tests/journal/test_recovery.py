@@ -72,3 +72,17 @@ def test_a_repair_that_is_killed_is_finished_by_the_next_start(
     kept = [path.read_bytes() for path in (run / "quarantine").glob("*.tail")]
     assert kept == [torn]
     assert [(run / cut.kept_as).read_bytes() for cut in cuts] == [torn]
+
+
+def test_what_people_put_into_quarantine_is_left_alone(folder: Path) -> None:
+    """Only what the journal cut off itself is told, whatever else lies there."""
+    quarantine = folder.parent / "quarantine"
+    quarantine.mkdir()
+    others = ["notes.tail", "a-b-c.tail", "000002-5.tail", ".tail", "step-000004-17"]
+    for name in others:
+        (quarantine / name).write_bytes(b"mine")
+    torn = torn_bytes(folder)
+    with Journal.open(folder, {}, by_table) as journal:
+        (cut,) = journal.ledger.tails
+    assert cut.size == len(torn)
+    assert all((quarantine / name).read_bytes() == b"mine" for name in others)

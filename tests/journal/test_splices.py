@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from onlinedpo.journal.frames import decode_segment
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
@@ -165,6 +168,32 @@ def test_segments_in_any_other_order_are_refused(
     with pytest.raises(JournalDamaged, match=f"{named}: byte 0"):
         Journal.open(folder, {}, by_table)
     assert kit.files(folder) == contents
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"run": kit.OTHER_RUN},
+        {"number": 3},
+        {"first": 1},
+        {"first": 3},
+        {"previous_length": 88},
+        {"previous_head": bytes(32)},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_a_segment_says_what_stands_before_it(
+    tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """A header that is sound in itself, but tells of another segment before it."""
+    kit.write(tmp_path, [[[facts.run_opened()]], []])
+    path = tmp_path / "000002.odj"
+    told = decode_segment(path.read_bytes())
+    path.write_bytes(replace(told, **change).encode())
+    with pytest.raises(JournalDamaged, match=r"000002.odj: byte 0: .* not continue"):
+        kit.recorded(tmp_path)
+    path.write_bytes(told.encode())
+    assert kit.recorded(tmp_path) == [facts.run_opened()]
 
 
 @pytest.mark.parametrize("missing", ["000001.odj", "000002.odj"])

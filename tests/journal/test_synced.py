@@ -32,9 +32,14 @@ class Watch:
         full = getattr(fcntl, "F_FULLFSYNC", None)
         real = {
             name: getattr(os, name)
-            for name in ("write", "fsync", "ftruncate", "replace", "rename", "mkdir")
+            for name in ("open", "write", "fsync", "ftruncate", "replace", "mkdir")
         }
         really_fcntl = fcntl.fcntl
+
+        def create(path: Any, flags: int, *rest: Any, **more: Any) -> Any:
+            if flags & os.O_CREAT and not os.path.exists(path):
+                self.dirty[os.stat(Path(path).parent).st_ino] = f"the name {path}"
+            return real["open"](path, flags, *rest, **more)
 
         def write(fd: int, data: Any) -> Any:
             self.dirty[os.fstat(fd).st_ino] = f"{len(data)} bytes"
@@ -67,6 +72,7 @@ class Watch:
             self.dirty[os.stat(Path(path).parent).st_ino] = f"the name {path}"
 
         for name, call in (
+            ("open", create),
             ("write", write),
             ("fsync", sync),
             ("fdatasync", sync),
