@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
+
+from jinja2 import TemplateError
 
 FRAME_VERSION = 1
 """Recorded with every verdict; raise it when a word of the frame changes."""
@@ -112,13 +115,10 @@ def _render(tokenizer: Any, rubric: str, fence: str) -> str:
     # Some templates refuse a system turn and some drop it in silence: then the rubric
     # opens the user's turn instead.
     system = [{"role": "system", "content": _RUBRIC}, {"role": "user", "content": user}]
-    try:
+    with suppress(TemplateError):
         rendered = _apply(tokenizer, system)
         if _RUBRIC in rendered:
             return rendered.replace(_RUBRIC, rubric)
-    except Exception as refused:
-        if type(refused).__module__.split(".")[0] != "jinja2":
-            raise
     return _apply(tokenizer, [{"role": "user", "content": f"{rubric}\n\n{user}"}])
 
 
