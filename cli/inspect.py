@@ -83,8 +83,7 @@ def _journal(folder: Path) -> Path:
 
 
 def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
-    settings: dict[str, Any] = dict(ledger.opened.settings) if ledger.opened else {}
-    settings |= ledger.changed
+    settings = ledger.settings
     iters, last = int(settings.get("iters", 0)), ledger.last_step
     running = _is_locked(folder)
     done = bool(iters) and ledger.steps >= iters

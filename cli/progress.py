@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -30,7 +30,6 @@ class Progress:
         self._doing = "starting"
         self._step: Step | None = None
         self._first: tuple[int, float] | None = None
-        self._settings: dict[str, Any] = {}
         self._steps: list[Step] = []
 
     def __enter__(self) -> Self:
@@ -69,21 +68,19 @@ class Progress:
 
     def stepped(self, step: Step, ledger: Ledger) -> None:
         """Show a step; print a line every `steps_per_report`."""
-        self._note(ledger)
         self._step = step
         self._steps.append(step)
         if self._first is None:
             self._first = (step.index, step.time)
-        every = self._settings["steps_per_report"]
-        if step.index % every == 0 or step.index == self._settings["iters"]:
+        every, iters = (ledger.settings[k] for k in ("steps_per_report", "iters"))
+        if step.index % every == 0 or step.index == iters:
             recent = self._steps[-every:]
-            self._console.print(Text(words.step_line(recent, self._settings["iters"])))
+            self._console.print(Text(words.step_line(recent, iters)))
             self._steps = recent
         self._refresh(ledger)
 
     def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
         """Print a win rate."""
-        self._note(ledger)
         self._console.print(Text(words.win_rate_line(evaluated), style="bold"))
 
     def summary(self, ledger: Ledger) -> None:
@@ -92,18 +89,13 @@ class Progress:
 
     # -- drawing ------------------------------------------------------------------
 
-    def _note(self, ledger: Ledger) -> None:
-        if ledger.opened:
-            self._settings = {**ledger.opened.settings, **ledger.changed}
-
     def _refresh(self, ledger: Ledger | None) -> None:
         if not self._live:
             return
         if ledger is None or ledger.opened is None:
             self._live.update(Text(self._doing), refresh=True)
             return
-        self._note(ledger)
-        iters = self._settings["iters"]
+        iters = ledger.settings["iters"]
         head = Table.grid(padding=(0, 1))
         head.add_row(
             f"step {ledger.steps}/{iters}",

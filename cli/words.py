@@ -101,7 +101,7 @@ def drops_line(ledger: Ledger) -> str:
 
 def summary(folder: Path, ledger: Ledger) -> str:
     """What came out of a run, when its process ends."""
-    settings = {**(ledger.opened.settings if ledger.opened else {}), **ledger.changed}
+    settings = ledger.settings
     iters = int(settings.get("iters", 0))
     done = ledger.steps >= iters
     lines = [

@@ -52,6 +52,3 @@ def describe() -> str:
 def is_slow() -> bool:
     """Whether float32 products on this CPU run on the reference BLAS."""
     return sys.platform.startswith("linux") and _loaded is None
-
-
-__all__ = ["describe", "is_slow", "preload"]

@@ -44,7 +44,7 @@ class Checkpoint:
         """(adapter, optimizer) tensors, in memory, or None if a byte is not right."""
         for name, expected in self.files.items():
             try:
-                if _file_digest(self.path / name) != expected:
+                if disk.file_digest(self.path / name) != expected:
                     return None
             except OSError:
                 return None
@@ -85,7 +85,7 @@ def save(
         for name, tensors in ((_ADAPTER, adapter), (_OPTIMIZER, optimizer)):
             path = temporary / name
             mx.save_safetensors(str(path), tensors)
-            files[name] = _file_digest(path)
+            files[name] = disk.file_digest(path)
             reached(f"checkpoint.{name}")
         frame, chain = position
         manifest = {
@@ -170,8 +170,3 @@ def _read_manifest(path: Path) -> Checkpoint | None:
 def _load(path: Path) -> Tensors:
     tensors: Any = mx.load(str(path))
     return dict(tensors)
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
+from onlinedpo.journal import disk
 from onlinedpo.states.errors import UsageError
 
 _WANTED = ["*.json", "*.safetensors", "*.py", "*.txt", "*.jinja", "*.model"]
@@ -69,13 +70,8 @@ def identify(model: str) -> ModelIdentity:
 def _digest(folder: Path, patterns: tuple[str, ...]) -> str:
     files = sorted({p for pattern in patterns for p in folder.glob(pattern)})
     with ThreadPoolExecutor() as pool:
-        digests = list(pool.map(_file_digest, files))
+        digests = list(pool.map(disk.file_digest, files))
     whole = hashlib.sha256()
     for file, digest in zip(files, digests, strict=True):
         whole.update(f"{file.name}\0{digest}\0".encode())
     return whole.hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

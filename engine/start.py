@@ -87,8 +87,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
     try:
         begun = journal.ledger.opened if journal else None
         if journal and begun:
-            before = {**begun.settings, **journal.ledger.changed}
-            settings = config.resume(before, wanted)
+            settings = config.resume(journal.ledger.settings, wanted)
         else:
             settings = Settings(**wanted)
         parts = _load(settings, watch)
@@ -176,7 +175,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
                 f"this machine is not the one that the run was on before ({different}):"
                 " it goes on, but not to the bit as it would have there"
             )
-    before = {**Settings().as_dict(), **(begun or opened).settings, **ledger.changed}
+    before = {**Settings().as_dict(), **ledger.settings}
     changed = {
         key: value
         for key, value in settings.as_dict().items()

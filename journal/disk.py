@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import uuid
@@ -78,6 +79,12 @@ def write_synced(path: Path, data: bytes) -> None:
         sync(fd)
     finally:
         os.close(fd)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file's bytes; raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def replace(path: Path, data: bytes, *, durable: bool = True) -> None:

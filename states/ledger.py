@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Any, Self
 
 from onlinedpo.states import records as r
 from onlinedpo.states.errors import IllegalMove
@@ -83,6 +83,12 @@ class Ledger:
         return self
 
     # -- reading ---------------------------------------------------------------
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings in force: those that the run began with, and later changes."""
+        began = self.opened.settings if self.opened else {}
+        return {**began, **self.changed}
 
     def in_phase(self, phase: Phase) -> list[Turn]:
         """The turns in flight at a phase, in the order of their tickets."""
