@@ -9,7 +9,8 @@ from typing import Any, TypeVar, get_args, get_type_hints
 
 import click
 
-from onlinedpo.states.config import ALIASES, Settings
+from onlinedpo.states.config import Settings
+from onlinedpo.states.given import ALIASES
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -21,10 +21,12 @@ from mlx_lm.models.cache import KVCache, make_prompt_cache
 from onlinedpo.engine import judge_prompt
 from onlinedpo.engine.judge_prompt import JudgePrompt
 from onlinedpo.engine.logps import Scorer
-from onlinedpo.engine.prompts import must_have_a_template, text_of
+from onlinedpo.engine.prompts import must_have_a_template
 from onlinedpo.engine.tensors import floats
 from onlinedpo.states import seeds
+from onlinedpo.states.answers import ORDERS
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.label_file import text_of
 from onlinedpo.states.records import Messages, Shown, Verdict
 
 PARSER_VERSION = 1
@@ -32,8 +34,6 @@ PARSER_VERSION = 1
 
 MIN_MASS = 0.01
 """Probability that both letters must have together: below it, that is no answer."""
-
-ORDERS: tuple[Shown, Shown] = ("first-second", "second-first")
 
 
 @dataclass(frozen=True, slots=True)

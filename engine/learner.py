@@ -171,7 +171,7 @@ def _chosen_and_rejected(pairs: Sequence[LabelledPair]) -> Batch:
     """Rows of a micro-batch: all chosen completions, then all rejected ones."""
     chosen, rejected = [], []
     for pair in pairs:
-        sampled, side = pair.sampled, pair.label.chosen
+        sampled, side = pair.sampled, pair.chosen
         other = sampled.side("second" if side == "first" else "first")
         chosen.append((sampled.prompt_tokens, sampled.side(side).tokens))
         rejected.append((sampled.prompt_tokens, other.tokens))

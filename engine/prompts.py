@@ -96,13 +96,6 @@ def must_have_a_template(tokenizer: Any, model: str) -> None:
         ) from error
 
 
-def text_of(messages: Messages) -> str:
-    """A prompt as a judge or a person reads it."""
-    if len(messages) == 1:
-        return messages[0]["content"]
-    return "\n\n".join(f"{m['role']}: {m['content']}" for m in messages)
-
-
 def _read(path: Path) -> list[Messages]:
     try:
         text = path.read_text(encoding="utf-8-sig")

@@ -11,8 +11,9 @@ from typing import Any
 import yaml
 
 from onlinedpo.journal import disk
-from onlinedpo.states.config import Settings, from_mapping
+from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.given import from_mapping
 
 _HINT = "A settings file is lines such as 'batch_size: 8'."
 

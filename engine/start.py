@@ -29,7 +29,8 @@ from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal import disk
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import config
+from onlinedpo.states import given
+from onlinedpo.states.checks import plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import Ledger
@@ -87,7 +88,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
     try:
         begun = journal.ledger.opened if journal else None
         if journal and begun:
-            settings = config.resume(journal.ledger.settings, wanted)
+            settings = given.resume(journal.ledger.settings, wanted)
         else:
             settings = Settings(**wanted)
         parts = _load(settings, watch)
@@ -179,7 +180,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     changed = {
         key: value
         for key, value in settings.as_dict().items()
-        if config.plain(value) != config.plain(before[key])
+        if plain(value) != plain(before[key])
     }
     journal.append(
         [

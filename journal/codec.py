@@ -16,7 +16,7 @@ import msgpack
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalError
 
-VERSION = 1
+VERSION = 2
 
 KINDS: dict[str, type[Any]] = {
     "run-opened": records.RunOpened,
@@ -28,6 +28,13 @@ KINDS: dict[str, type[Any]] = {
     "label": records.Label,
     "dropped": records.Dropped,
     "step": records.Step,
+    "escalated": records.Escalated,
+    "vote": records.Vote,
+    "kept": records.Kept,
+    "bundle": records.Bundle,
+    "withdrawn": records.Withdrawn,
+    "restored": records.Restored,
+    "rewound": records.Rewound,
     "held-out": records.HeldOut,
     "evaluated": records.Evaluated,
 }

@@ -6,19 +6,19 @@ defaults, the help texts and the checks are all derived from the fields below.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, get_type_hints
 
-from onlinedpo.states.checks import adapter, check, plain, typed
-from onlinedpo.states.errors import SettingsChanged, UsageError
+from onlinedpo.states.checks import adapter, check, typed
 
 DEFAULT_RUBRIC = (
     "You are a careful judge of answers. Prefer the answer that is more correct, more"
     " helpful and clearer. Do not prefer an answer because it is longer, or because it"
     " is shown first."
 )
+
+HUMAN = "human"
+"""The judge's name where people judge."""
 
 
 def _setting(
@@ -111,12 +111,79 @@ class Settings:
 
     judge: str = _setting(
         "Qwen/Qwen3-0.6B",
-        "Model that judges: a local path or a Hub id; the policy's own base is shared.",
+        "Who judges: a model, by local path or Hub id (the policy's own base is"
+        " shared), or human: people, by files in RUN/labels.",
         resumable=True,
     )
     judge_system: str = _setting(DEFAULT_RUBRIC, "The rubric that the judge is given.")
     judge_orders: int = _setting(
         2, "Ask in both orders (2) or in one drawn by the seed (1).", choices=(1, 2)
+    )
+
+    escalate_below: float | None = _setting(
+        None,
+        "Send pairs to people on which the judge fails, contradicts itself, sees a tie,"
+        " or is less sure than this; null: none.",
+        low=0.5,
+        high=1.0,
+        resumable=True,
+    )
+    human_share: float = _setting(
+        0.0,
+        "Share of pairs, at random, sent to people as well: their labels measure the"
+        " judge.",
+        low=0.0,
+        high=1.0,
+        resumable=True,
+    )
+    label_budget: int | None = _setting(
+        None,
+        "Answers to ask of people in all; null: any.",
+        low=0,
+        resumable=True,
+    )
+    max_waiting: int | None = _setting(
+        None,
+        "Pairs that may wait for people while the run goes on with others; null: the"
+        " pairs of one step if people judge all, else of eight.",
+        low=1,
+        resumable=True,
+    )
+    max_staleness: int | None = _setting(
+        None, "Steps that a pair may wait for people; null: any.", low=0, resumable=True
+    )
+    when_stale: str = _setting(
+        "drop",
+        "What becomes of a pair that waited longer: drop it, requeue its prompt for"
+        " fresh completions, or keep it.",
+        choices=("drop", "requeue", "keep"),
+        resumable=True,
+    )
+    late_labels: str = _setting(
+        "record",
+        "A person's label on a pair that has been trained on: record it, or requeue"
+        " the pair to be trained on as corrected.",
+        choices=("record", "requeue"),
+        resumable=True,
+    )
+    overlap: float = _setting(
+        0.0,
+        "Share of the pairs sent to people that two of them label.",
+        low=0.0,
+        high=1.0,
+        resumable=True,
+    )
+    resolve: str = _setting(
+        "first",
+        "Where people differ: the first label stands, the majority, or a third person"
+        " adjudicates.",
+        choices=("first", "majority", "adjudicate"),
+        resumable=True,
+    )
+    annotator: str | None = _setting(
+        None,
+        "Name for labels that bear none; null: the owner of the saved file.",
+        resumable=True,
     )
 
     steps_per_report: int = _setting(
@@ -154,61 +221,23 @@ class Settings:
         """How many prompts are sampled for one step."""
         return self.batch_size * self.grad_accumulation_steps
 
+    @property
+    def people_judge(self) -> bool:
+        """Whether people judge every pair."""
+        return self.judge == HUMAN
+
+    @property
+    def asks_people(self) -> bool:
+        """Whether any pair may be sent to people."""
+        return (
+            self.people_judge or self.escalate_below is not None or self.human_share > 0
+        )
+
+    @property
+    def may_wait(self) -> int:
+        """How many pairs may wait for people."""
+        return self.max_waiting or self.pairs_per_step * (1 if self.people_judge else 8)
+
     def as_dict(self) -> dict[str, Any]:
         """All settings, as YAML and the journal keep them."""
         return asdict(self)
-
-
-ALIASES = {
-    "loss_type": "dpo_cpo_loss_type",
-    "train_type": "fine_tune_type",
-    "gradient_accumulation_steps": "grad_accumulation_steps",
-}
-
-
-def from_mapping(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Known settings out of a YAML mapping or the flags, aliases translated.
-
-    Raises `UsageError` for an unknown key, with the nearest known one.
-    """
-    known = {f.name for f in fields(Settings)}
-    settings: dict[str, Any] = {}
-    for key, value in values.items():
-        name = ALIASES.get(key, key)
-        if name not in known:
-            near = difflib.get_close_matches(str(key), [*known, *ALIASES], n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else "See onlinedpo run --help."
-            raise UsageError(f"unknown setting '{key}' in {where}", hint=hint)
-        if name in settings:
-            raise UsageError(
-                f"'{name}' is given twice in {where}, once as '{key}'",
-                hint="Keep one of the two.",
-            )
-        settings[name] = value
-    return settings
-
-
-def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings:
-    """The settings to go on with: the journalled ones, with allowed changes.
-
-    Raises `SettingsChanged` with a diff where a change could alter the result.
-    """
-    # A run from before a setting existed had its default.
-    journalled = {**Settings().as_dict(), **journalled}
-    resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
-    hints = get_type_hints(Settings)
-    wanted = {name: typed(name, value, hints[name]) for name, value in wanted.items()}
-    refused = [
-        f"  {name}: {journalled[name]!r} -> {value!r}"
-        for name, value in wanted.items()
-        if name not in resumable and plain(value) != plain(journalled[name])
-    ]
-    if refused:
-        raise SettingsChanged(
-            "these settings would change a run that has begun:\n" + "\n".join(refused),
-            hint="Leave them as they were, or start another run folder with them.",
-        )
-    return Settings(**{**journalled, **wanted})
-
-
-__all__ = ["ALIASES", "DEFAULT_RUBRIC", "Settings", "from_mapping", "plain", "resume"]

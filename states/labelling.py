@@ -1,14 +1,28 @@
-"""From verdicts to a label: the only rule by which a judge's word becomes training.
+"""From verdicts and answers to a label: the only rules by which a word becomes training.
 
 A failure, a tie or a disagreement between the two orders gives no winner, and what has
-no winner is never trained on.
+no winner is never trained on.  A person's answer outranks a judge's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from onlinedpo.states.records import Dropped, Label, Reason, Sampled, Verdict
+from onlinedpo.states import seeds
+from onlinedpo.states.config import Settings
+from onlinedpo.states.records import (
+    Dropped,
+    Escalated,
+    Label,
+    Reason,
+    Sampled,
+    Verdict,
+    Vote,
+    Why,
+)
+
+_NO_WINNER = {"tie": Reason.TIE, "bad": Reason.BAD, "skip": Reason.SKIPPED}
 
 
 def screen(sampled: Sampled, now: float) -> Dropped | None:
@@ -45,4 +59,79 @@ def decide(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:
         source="judge",
         confidence=first if chosen == "first" else 1.0 - first,
         time=now,
+    )
+
+
+def escalate(
+    decision: Label | Dropped, settings: Settings, asked: int
+) -> Escalated | None:
+    """Whether people are to be asked instead, `asked` answers having been asked so far.
+
+    They are asked where the judge is not sure enough, and of a random share.
+    """
+    why = _doubt(decision, settings)
+    return ask_people(decision.ticket, why, settings, asked, decision.time)
+
+
+def ask_people(
+    ticket: int, why: str, settings: Settings, asked: int, now: float
+) -> Escalated | None:
+    """Ask people for one answer, or two for the overlap; not beyond the budget."""
+    slots = 1 + (seeds.chance(settings.seed, "overlap", ticket) < settings.overlap)
+    left = slots if settings.label_budget is None else settings.label_budget - asked
+    if not why or left < 1:
+        return None
+    return Escalated(ticket=ticket, slots=min(slots, left), why=why, time=now)
+
+
+def _doubt(decision: Label | Dropped, settings: Settings) -> str:
+    if settings.escalate_below is not None:
+        if isinstance(decision, Dropped):
+            return decision.reason
+        if decision.confidence < settings.escalate_below:
+            return Why.UNSURE
+    drawn = seeds.chance(settings.seed, "human-share", decision.ticket)
+    return Why.SHARE if drawn < settings.human_share else ""
+
+
+def resolve(
+    ticket: int, votes: Mapping[int, Vote], slots: int, rule: str, now: float
+) -> Label | Escalated | None:
+    """What people's answers come to: a label, one more answer to ask for, or not yet.
+
+    `votes` are in the order in which slots were first filled; a skipped slot passes.
+    With "first" the first answer stands, with "majority" more than half of them, with
+    "adjudicate" a third person's where the others differ.
+    """
+    voting = [vote for vote in votes.values() if vote.value != "skip"]
+    if not (rule == "first" and voting) and (not votes or len(votes) < slots):
+        return None
+    if not voting:
+        return _label(ticket, [*votes.values()], "skip", now)
+    if rule == "first":
+        return _label(ticket, voting, voting[0].value, now)
+    value, count = Counter(vote.value for vote in voting).most_common(1)[0]
+    third = votes.get(3)
+    if rule == "adjudicate" and third in voting and third is not None:
+        return _label(ticket, voting, third.value, now)
+    agreed = count * 2 > len(voting) if rule == "majority" else count == len(voting)
+    if agreed:
+        return _label(ticket, voting, value, now)
+    if slots < 3 and len(votes) < 3:
+        return Escalated(ticket=ticket, slots=3, why=Reason.SPLIT, time=now)
+    return _label(ticket, voting, Reason.SPLIT, now)
+
+
+def _label(ticket: int, votes: Sequence[Vote], value: str, now: float) -> Label:
+    """The label with this value; its confidence is the share of answers that agree."""
+    agreeing = [vote for vote in votes if vote.value == value]
+    return Label(
+        ticket=ticket,
+        chosen="first" if value == "first" else "second" if value == "second" else None,
+        source="human"
+        if any(v.source == "human" for v in agreeing or votes)
+        else "file",
+        confidence=len(agreeing) / len(votes),
+        time=now,
+        reason="" if value in ("first", "second") else _NO_WINNER.get(value, value),
     )

@@ -1,133 +1,35 @@
-"""Where every prompt stands: the fold of all facts, and the only source of state.
+"""The fold of all facts into where every prompt stands: the only source of state.
 
-The live run and every reader build it from the same records with the same `fold`.  It
-holds the pairs in flight and counters for the rest, so it does not grow with the
-journal.
+The live run and every reader build it from the same records with the same `fold`.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
-from typing import Any, Self
+from collections import deque
+from typing import Self
 
 from onlinedpo.states import records as r
+from onlinedpo.states.answers import version
 from onlinedpo.states.errors import IllegalMove
 from onlinedpo.states.lifecycle import FINAL, Move, Phase, by_table
+from onlinedpo.states.standing import Standing
+from onlinedpo.states.turns import LabelledPair as LabelledPair
+from onlinedpo.states.turns import Round as Round
+from onlinedpo.states.turns import Turn as Turn
 
 
-@dataclass(slots=True)
-class Turn:
-    """One prompt in flight: its facts so far."""
-
-    phase: Phase
-    sampled: r.Sampled | None = None
-    verdicts: list[r.Verdict] = field(default_factory=list)
-    label: r.Label | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class LabelledPair:
-    """What a step trains on."""
-
-    sampled: r.Sampled
-    label: r.Label
-
-
-@dataclass(slots=True)
-class Round:
-    """What was sampled and judged since the last step."""
-
-    sampled: int = 0
-    tokens: int = 0
-    ended: int = 0
-    truncated: int = 0
-    judged: int = 0
-    agreed: int = 0
-    dropped: Counter[str] = field(default_factory=Counter)
-
-    def add_sampled(self, pair: r.Sampled) -> None:
-        """Count a fresh pair."""
-        self.sampled += 1
-        self.truncated += pair.truncated
-        for completion in (pair.first, pair.second):
-            self.tokens += len(completion.tokens)
-            self.ended += completion.finish == "stop"
-
-
-class Ledger:
-    """The state of a run."""
+class Ledger(Standing):
+    """The state of a run, as its facts come in."""
 
     def __init__(self, move: Move = by_table) -> None:
         """`move` fires the transitions: by table for readers, by machine when live."""
+        super().__init__()
         self._move = move
-        self.opened: r.RunOpened | None = None
-        self.environment: dict[str, str] = {}
-        self.changed: dict[str, object] = {}
-        self.turns: dict[int, Turn] = {}
-        self.next_ticket = 0
-        self.steps = 0
-        self.finished: Counter[Phase] = Counter()
-        self.dropped: Counter[str] = Counter()
-        self.round = Round()
-        self.seconds: dict[str, float] = {}
-        self.checkpoints: dict[int, str] = {}
-        self.last_step: r.Step | None = None
-        self.reference: r.HeldOut | None = None
-        self.evaluations: list[r.Evaluated] = []
-        self.tails: list[r.TailCut] = []
 
     def moved_by(self, move: Move) -> Self:
         """The same ledger, moved in another way from here on."""
         self._move = move
         return self
-
-    # -- reading ---------------------------------------------------------------
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings in force: those that the run began with, and later changes."""
-        began = self.opened.settings if self.opened else {}
-        return {**began, **self.changed}
-
-    def in_phase(self, phase: Phase) -> list[Turn]:
-        """The turns in flight at a phase, in the order of their tickets."""
-        return [turn for turn in self.turns.values() if turn.phase is phase]
-
-    def pairs(self, phase: Phase) -> list[r.Sampled]:
-        """The pairs in flight at a phase, in the order of their tickets."""
-        return [t.sampled for t in self.in_phase(phase) if t.sampled is not None]
-
-    def batch(self, size: int) -> list[LabelledPair]:
-        """The pairs the next step trains on; empty while it is not due.
-
-        A step is due when `size` pairs are labelled, or when some are and no other pair
-        is still on its way to a label.
-        """
-        labelled = self.labelled()
-        waiting = len(self.turns) - len(labelled)
-        if len(labelled) >= size or (labelled and not waiting):
-            return labelled[:size]
-        return []
-
-    def labelled(self) -> list[LabelledPair]:
-        """All labelled pairs, in the order of their tickets."""
-        return [
-            LabelledPair(turn.sampled, turn.label)
-            for turn in self.turns.values()
-            if turn.phase is Phase.LABELLED and turn.sampled and turn.label
-        ]
-
-    def counts(self) -> dict[Phase, int]:
-        """How many prompts stand at each phase, the finished ones included."""
-        counts = Counter(turn.phase for turn in self.turns.values()) + self.finished
-        return {phase: counts[phase] for phase in Phase if phase is not Phase.QUEUED}
-
-    def evaluated(self, step: int) -> bool:
-        """Whether the policy after `step` steps has its win rate."""
-        return any(e.step == step for e in self.evaluations)
-
-    # -- folding ---------------------------------------------------------------
 
     def fold(self, record: r.Record) -> None:
         """Take one fact in.
@@ -144,38 +46,130 @@ class Ledger:
                 self.changed |= record.changed
             case r.TailCut():
                 self.tails.append(record)
-            case r.Sampled(ticket=ticket):
-                self._admit(ticket).sampled = record
-                self._fire(ticket, "sample")
-                self.round.add_sampled(record)
+            case r.Sampled():
+                self._sampled(record)
             case r.Submitted(tickets=tickets):
                 for ticket in tickets:
                     self._fire(ticket, "submit")
             case r.Verdict(ticket=ticket):
-                turn = self._turn(ticket)
-                self._expect(
-                    turn.phase is Phase.JUDGING,
-                    f"prompt {ticket}: a verdict on a pair that was not asked about",
-                )
-                turn.verdicts.append(record)
-            case r.Label(ticket=ticket):
-                self._turn(ticket).label = record
-                self._fire(ticket, "label")
-                self.round.judged += 1
-                self.round.agreed += 1
-            case r.Dropped(ticket=ticket, reason=reason):
-                if ticket == self.next_ticket:
-                    self._admit(ticket)
-                self.round.judged += self._turn(ticket).phase is Phase.JUDGING
-                self._fire(ticket, "drop")
-                self.dropped[reason] += 1
-                self.round.dropped[reason] += 1
+                self._judging(ticket, "a verdict").verdicts.append(record)
+            case r.Escalated():
+                self._escalated(record)
+            case r.Vote():
+                self._voted(record)
+            case r.Kept(path=path, raw=raw):
+                self.read[path] = version(raw)
+            case r.Bundle(path=path, sha256=digest):
+                self.read[path] = bytes.fromhex(digest)
+            case r.Label():
+                self._labelled(record)
+            case r.Withdrawn(ticket=ticket):
+                self._fire(ticket, "withdraw")
+                self._turn(ticket).label = None
+            case r.Dropped():
+                self._dropped(record)
             case r.Step():
                 self._step(record)
+            case r.Restored(sampled=sampled):
+                self.restored[sampled.ticket] = record
+            case r.Rewound():
+                self._rewind(record)
             case r.HeldOut():
                 self.reference = record
             case r.Evaluated():
                 self.evaluations.append(record)
+
+    def _sampled(self, pair: r.Sampled) -> None:
+        turn = self._admit(pair.ticket)
+        if pair.repeats is not None:
+            self.place -= 1
+            if self.again and self.again[0][0] == pair.repeats:
+                self.again.popleft()
+        turn.sampled = pair
+        self._fire(pair.ticket, "sample")
+        self.round.add_sampled(pair)
+
+    def _escalated(self, asked: r.Escalated) -> None:
+        turn = self._judging(asked.ticket, "people are asked")
+        if turn.verdicts and not turn.slots:
+            self.round.judged += 1
+            self.round.unsettled[asked.why] += 1
+        self._fire(asked.ticket, "escalate")
+        self.asked += asked.slots - turn.slots
+        turn.slots = asked.slots
+        turn.since = turn.since or asked.time
+
+    def _voted(self, vote: r.Vote) -> None:
+        digest = version(vote.raw)
+        folder, _, name = vote.path.partition("/")
+        if folder == "done":
+            # The move there was made: what bears the old name now is new.
+            self.read.pop(f"todo/{name}", None)
+        self.read[vote.path] = self.read[vote.kept_as] = digest
+        turn = self.turns.get(vote.ticket)
+        if turn is None:
+            self._expect(
+                vote.ticket < self.next_ticket, f"prompt {vote.ticket} is not known"
+            )
+            self.late += 1
+        else:
+            self._expect(
+                turn.phase in (Phase.JUDGING, Phase.LABELLED),
+                f"prompt {vote.ticket}: an answer to what was not asked",
+            )
+            turn.add_vote(vote)
+
+    def _labelled(self, label: r.Label) -> None:
+        turn = self._turn(label.ticket)
+        again = turn.phase is Phase.LABELLED
+        self._fire(label.ticket, "relabel" if again else "label")
+        turn.label = label
+        if label.source == "judge" and not again and not turn.slots:
+            self.round.judged += 1
+            self.round.agreed += 1
+
+    def _dropped(self, drop: r.Dropped) -> None:
+        if drop.ticket == self.next_ticket:
+            self._admit(drop.ticket)
+        turn = self._turn(drop.ticket)
+        if turn.phase is Phase.JUDGING and not turn.slots:
+            self.round.judged += 1
+            self.round.unsettled[drop.reason] += 1
+        if drop.reason == r.Reason.REQUEUED and turn.sampled:
+            pair = turn.sampled
+            self.again.append((pair.ticket, pair.epoch, pair.prompt))
+        self._fire(drop.ticket, "drop")
+        self.dropped[drop.reason] += 1
+        self.round.dropped[drop.reason] += 1
+
+    def _rewind(self, rewound: r.Rewound) -> None:
+        self._expect(rewound.to <= self.steps, f"step {rewound.to} is yet to come")
+        self.steps, self.last_step, self.round = rewound.to, None, Round()
+        for step in [s for s in self.checkpoints if s > self.steps]:
+            del self.checkpoints[step]
+        self.evaluations = [e for e in self.evaluations if e.step <= self.steps]
+        self.planned = deque(rewound.batches)
+        for ticket in rewound.tickets:
+            self._restore(self.restored[ticket])
+        self.turns = dict(sorted(self.turns.items()))
+        self.restored = {}
+
+    def _restore(self, pair: r.Restored) -> None:
+        ticket = pair.sampled.ticket
+        ended = Phase.DROPPED if pair.was else Phase.APPLIED
+        self._expect(ticket not in self.turns, f"prompt {ticket} has not ended")
+        self.turns[ticket] = Turn(
+            ended,
+            pair.sampled,
+            list(pair.verdicts),
+            pair.slots,
+            {vote.slot: vote for vote in pair.votes},
+            pair.label,
+        )
+        self._fire(ticket, "rewind")
+        self.finished[ended] -= 1
+        if pair.was:
+            self.dropped[pair.was] -= 1
 
     def _step(self, step: r.Step) -> None:
         self._expect(
@@ -183,6 +177,8 @@ class Ledger:
         )
         for ticket in step.tickets:
             self._fire(ticket, "apply")
+        while self.planned and not set(self.planned.popleft()) & set(step.tickets):
+            pass
         self.steps = step.index
         self.last_step = step
         for what, seconds in step.seconds.items():
@@ -197,6 +193,7 @@ class Ledger:
             f"prompt {ticket} is sampled out of turn ({self.next_ticket} is next)",
         )
         self.next_ticket += 1
+        self.place += 1
         turn = self.turns[ticket] = Turn(Phase.QUEUED)
         return turn
 
@@ -205,6 +202,14 @@ class Ledger:
         if turn is None:
             known = "has ended already" if ticket < self.next_ticket else "is not known"
             raise IllegalMove(f"prompt {ticket} {known}")
+        return turn
+
+    def _judging(self, ticket: int, what: str) -> Turn:
+        turn = self._turn(ticket)
+        self._expect(
+            turn.phase is Phase.JUDGING,
+            f"prompt {ticket}: {what} on a pair that was not asked about",
+        )
         return turn
 
     def _fire(self, ticket: int, trigger: str) -> None:

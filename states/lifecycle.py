@@ -28,14 +28,21 @@ class Phase(Enum):
 TRANSITIONS: tuple[tuple[str, Phase, Phase], ...] = (
     ("sample", Phase.QUEUED, Phase.SAMPLED),
     ("submit", Phase.SAMPLED, Phase.JUDGING),
+    ("escalate", Phase.JUDGING, Phase.JUDGING),
     ("label", Phase.JUDGING, Phase.LABELLED),
+    ("relabel", Phase.LABELLED, Phase.LABELLED),
+    ("withdraw", Phase.LABELLED, Phase.JUDGING),
     ("apply", Phase.LABELLED, Phase.APPLIED),
     ("drop", Phase.QUEUED, Phase.DROPPED),
     ("drop", Phase.SAMPLED, Phase.DROPPED),
     ("drop", Phase.JUDGING, Phase.DROPPED),
+    ("drop", Phase.LABELLED, Phase.DROPPED),
+    ("rewind", Phase.APPLIED, Phase.LABELLED),
+    ("rewind", Phase.DROPPED, Phase.LABELLED),
 )
 
 FINAL = (Phase.APPLIED, Phase.DROPPED)
+"""Where a turn ends, unless a person has the run rewound."""
 
 _TABLE = {(trigger, source): dest for trigger, source, dest in TRANSITIONS}
 

@@ -9,50 +9,24 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
-Side = Literal["first", "second"]
+from onlinedpo.states.answers import Bundle as Bundle
+from onlinedpo.states.answers import Escalated as Escalated
+from onlinedpo.states.answers import Kept as Kept
+from onlinedpo.states.answers import Shown as Shown
+from onlinedpo.states.answers import Side as Side
+from onlinedpo.states.answers import Vote as Vote
+from onlinedpo.states.answers import Withdrawn as Withdrawn
+from onlinedpo.states.opening import ProcessStarted as ProcessStarted
+from onlinedpo.states.opening import RunOpened as RunOpened
+from onlinedpo.states.opening import TailCut as TailCut
+from onlinedpo.states.reasons import Reason as Reason
+from onlinedpo.states.reasons import Why as Why
+
 Finish = Literal["stop", "length"]
-Shown = Literal["first-second", "second-first"]
 Messages = tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunOpened:
-    """A run begins: what it is made of, by content."""
-
-    run_id: str
-    time: float
-    version: str
-    settings: dict[str, Any]
-    model: dict[str, str]
-    judge: dict[str, Any]
-    data: dict[str, Any]
-    initial: str
-    """Digest of the trainable parameters before the first step."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcessStarted:
-    """A process took the run up, in this environment, with these settings changed."""
-
-    time: float
-    version: str
-    environment: dict[str, str]
-    changed: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TailCut:
-    """A torn tail was cut off the journal and kept in quarantine."""
-
-    time: float
-    segment: int
-    offset: int
-    size: int
-    sha256: str
-    kept_as: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +40,10 @@ class Completion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sampled:
-    """Two completions of one prompt, drawn from the policy after `step` steps."""
+    """Two completions of one prompt, drawn from the policy after `step` steps.
+
+    `repeats` is the ticket whose prompt, or whose pair, gets another turn with this.
+    """
 
     ticket: int
     epoch: int
@@ -77,6 +54,7 @@ class Sampled:
     second: Completion
     step: int
     time: float
+    repeats: int | None = None
 
     @property
     def pair(self) -> str:
@@ -135,13 +113,18 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """The decision that will be trained on."""
+    """The decision on a pair, which stands until the next step is taken.
+
+    `chosen` is None where people decided that neither is better; `reason` then says how
+    (one of `Reason`), and the next step drops the pair.
+    """
 
     ticket: int
-    chosen: Side
+    chosen: Side | None
     source: Literal["judge", "human", "file"]
     confidence: float
     time: float
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +153,35 @@ class Step:
     margins: tuple[float, ...]
     state: str
     seconds: dict[str, float]
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restored:
+    """A pair that is about to be taken back, as it stood, with the label it has now.
+
+    `was` is the reason for which it had been dropped, or empty if it was trained on.
+    """
+
+    sampled: Sampled
+    slots: int
+    verdicts: tuple[Verdict, ...]
+    votes: tuple[Vote, ...]
+    label: Label
+    was: str
+    time: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewound:
+    """The steps after `to` are undone; the restored pairs `tickets` are labelled again.
+
+    `batches` are the tickets that the next steps will train on, in order.
+    """
+
+    to: int
+    tickets: tuple[int, ...]
+    batches: tuple[tuple[int, ...], ...]
     time: float
 
 
@@ -215,16 +227,6 @@ class Evaluated:
         return sum(len(c.tokens) for c in self.completions) / len(self.completions)
 
 
-class Reason:
-    """Why a turn was dropped."""
-
-    TOO_LONG = "too long"
-    IDENTICAL = "identical"
-    FAILED = "judge failed"
-    DISAGREED = "orders disagree"
-    TIE = "tie"
-
-
 Record = (
     RunOpened
     | ProcessStarted
@@ -235,6 +237,13 @@ Record = (
     | Label
     | Dropped
     | Step
+    | Escalated
+    | Vote
+    | Kept
+    | Bundle
+    | Withdrawn
+    | Restored
+    | Rewound
     | HeldOut
     | Evaluated
 )

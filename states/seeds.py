@@ -18,3 +18,8 @@ def derive(seed: int, *purpose: str | int) -> int:
 def order(seed: int, epoch: int, count: int) -> list[int]:
     """The order in which an epoch visits `count` prompts: each of them once."""
     return sorted(range(count), key=lambda i: derive(seed, "order", epoch, i))
+
+
+def chance(seed: int, *purpose: str | int) -> float:
+    """A number in [0, 1) for one purpose."""
+    return derive(seed, *purpose) / 2**63

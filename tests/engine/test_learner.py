@@ -208,7 +208,7 @@ def test_metrics_are_those_of_the_pairs_before_the_step(toy: Path) -> None:
     told = result.metrics
     assert told["rewards/margins"] == pytest.approx(beta * np.mean(h), abs=2e-5)
     assert told["rewards/accuracies"] == pytest.approx(np.mean(np.array(h) > 0))
-    kept = [(p.sampled.prompt_tokens, p.sampled.side(p.label.chosen)) for p in pairs]
+    kept = [(p.sampled.prompt_tokens, p.sampled.side(p.chosen)) for p in pairs]
     chosen = [policy.logp(prompt, c.tokens) for prompt, c in kept]
     base = [reference.logp(prompt, c.tokens) for prompt, c in kept]
     assert told["logps/chosen"] == pytest.approx(np.mean(chosen), abs=1e-4)

@@ -101,7 +101,7 @@ def test_what_is_trained_is_what_was_sampled(data: Path, tmp_path: Path) -> None
         train(run)
 
     facts = records(folder)
-    chosen = {r.ticket: r.chosen for r in facts if isinstance(r, Label)}
+    chosen = {r.ticket: r.chosen for r in facts if isinstance(r, Label) and r.chosen}
     (step,) = steps(folder)
     pairs = {p.ticket: p for p in sampled(folder)}
     logps = [

@@ -10,8 +10,9 @@ import pytest
 import yaml
 
 from onlinedpo.journal.codec import decode, encode
-from onlinedpo.states.config import ALIASES, Settings, from_mapping
+from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.given import ALIASES, from_mapping
 from onlinedpo.states.records import RunOpened
 from tests.states import facts
 

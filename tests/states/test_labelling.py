@@ -32,7 +32,7 @@ def outcome(*winners: Winner) -> str:
         facts.NOW,
     )
     assert (decided.ticket, decided.time) == (7, facts.NOW)
-    return decided.chosen if isinstance(decided, Label) else decided.reason
+    return decided.chosen or "" if isinstance(decided, Label) else decided.reason
 
 
 @pytest.mark.parametrize(("one", "other"), [*product(WINNERS, WINNERS)])

@@ -9,8 +9,9 @@ import pytest
 import yaml
 
 from onlinedpo.journal.codec import decode, encode
-from onlinedpo.states.config import Settings, from_mapping, resume
+from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import SettingsChanged, UsageError
+from onlinedpo.states.given import from_mapping, resume
 from onlinedpo.states.records import RunOpened
 from tests.states import facts
 

@@ -1,0 +1,43 @@
+"""The facts of a run as a whole, and of the processes that work on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOpened:
+    """A run begins: what it is made of, by content."""
+
+    run_id: str
+    time: float
+    version: str
+    settings: dict[str, Any]
+    model: dict[str, str]
+    judge: dict[str, Any]
+    data: dict[str, Any]
+    initial: str
+    """Digest of the trainable parameters before the first step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessStarted:
+    """A process took the run up, in this environment, with these settings changed."""
+
+    time: float
+    version: str
+    environment: dict[str, str]
+    changed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TailCut:
+    """A torn tail was cut off the journal and kept in quarantine."""
+
+    time: float
+    segment: int
+    offset: int
+    size: int
+    sha256: str
+    kept_as: str

@@ -1,0 +1,82 @@
+"""What the ledger holds of each prompt in flight, and counts of each round."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from onlinedpo.states import records as r
+from onlinedpo.states.answers import Ask
+from onlinedpo.states.lifecycle import Phase
+
+
+@dataclass(slots=True)
+class Turn:
+    """One prompt in flight: its facts so far."""
+
+    phase: Phase
+    sampled: r.Sampled | None = None
+    verdicts: list[r.Verdict] = field(default_factory=list)
+    slots: int = 0
+    """Answers that are wanted of people; 0: none."""
+    votes: dict[int, r.Vote] = field(default_factory=dict)
+    """The newest answer in each slot, in the order in which slots were first filled."""
+    label: r.Label | None = None
+    since: float = 0.0
+    """When it was first sent to people."""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it waits for people."""
+        return self.phase is Phase.JUDGING and self.slots > 0
+
+    @property
+    def asks(self) -> list[Ask]:
+        """The answers that are wanted and not there."""
+        assert self.sampled is not None
+        pair = self.sampled.pair
+        return [Ask(pair, s) for s in range(1, self.slots + 1) if s not in self.votes]
+
+    def add_vote(self, vote: r.Vote) -> None:
+        """Put an answer into its slot, or take it out."""
+        if vote.value == "undo":
+            self.votes.pop(vote.slot, None)
+        else:
+            self.votes[vote.slot] = vote
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPair:
+    """What a step trains on."""
+
+    sampled: r.Sampled
+    label: r.Label
+
+    @property
+    def chosen(self) -> r.Side:
+        """The better side."""
+        assert self.label.chosen is not None
+        return self.label.chosen
+
+
+@dataclass(slots=True)
+class Round:
+    """What was sampled and judged since the last step."""
+
+    sampled: int = 0
+    tokens: int = 0
+    ended: int = 0
+    truncated: int = 0
+    judged: int = 0
+    agreed: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    unsettled: Counter[str] = field(default_factory=Counter)
+    """Why a model judge did not settle a pair, whatever became of the pair."""
+
+    def add_sampled(self, pair: r.Sampled) -> None:
+        """Count a fresh pair."""
+        self.sampled += 1
+        self.truncated += pair.truncated
+        for completion in (pair.first, pair.second):
+            self.tokens += len(completion.tokens)
+            self.ended += completion.finish == "stop"
