@@ -1,4 +1,4 @@
-"""From verdicts and answers to a label: the only rules by which a word becomes training.
+"""From verdicts and answers to a label: the only rules by which words are trained on.
 
 A failure, a tie or a disagreement between the two orders gives no winner, and what has
 no winner is never trained on.  A person's answer outranks a judge's.
@@ -95,13 +95,19 @@ def _doubt(decision: Label | Dropped, settings: Settings) -> str:
 
 
 def resolve(
-    ticket: int, votes: Mapping[int, Vote], slots: int, rule: str, now: float
+    ticket: int,
+    votes: Mapping[int, Vote],
+    slots: int,
+    rule: str,
+    now: float,
+    *,
+    may_ask: bool = True,
 ) -> Label | Escalated | None:
     """What people's answers come to: a label, one more answer to ask for, or not yet.
 
     `votes` are in the order in which slots were first filled; a skipped slot passes.
     With "first" the first answer stands, with "majority" more than half of them, with
-    "adjudicate" a third person's where the others differ.
+    "adjudicate" a third person's where the others differ (if one more `may_ask`).
     """
     voting = [vote for vote in votes.values() if vote.value != "skip"]
     if not (rule == "first" and voting) and (not votes or len(votes) < slots):
@@ -117,7 +123,7 @@ def resolve(
     agreed = count * 2 > len(voting) if rule == "majority" else count == len(voting)
     if agreed:
         return _label(ticket, voting, value, now)
-    if slots < 3 and len(votes) < 3:
+    if may_ask and slots < 3 and len(votes) < 3:
         return Escalated(ticket=ticket, slots=3, why=Reason.SPLIT, time=now)
     return _label(ticket, voting, Reason.SPLIT, now)
 
@@ -125,12 +131,11 @@ def resolve(
 def _label(ticket: int, votes: Sequence[Vote], value: str, now: float) -> Label:
     """The label with this value; its confidence is the share of answers that agree."""
     agreeing = [vote for vote in votes if vote.value == value]
+    by_people = any(vote.source == "human" for vote in agreeing or votes)
     return Label(
         ticket=ticket,
         chosen="first" if value == "first" else "second" if value == "second" else None,
-        source="human"
-        if any(v.source == "human" for v in agreeing or votes)
-        else "file",
+        source="human" if by_people else "file",
         confidence=len(agreeing) / len(votes),
         time=now,
         reason="" if value in ("first", "second") else _NO_WINNER.get(value, value),
