@@ -31,6 +31,7 @@ class Progress:
         self._step: Step | None = None
         self._first: tuple[int, float] | None = None
         self._steps: list[Step] = []
+        self._waiting = 0
 
     def __enter__(self) -> Self:
         """Begin the live view, on a terminal."""
@@ -82,6 +83,14 @@ class Progress:
     def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
         """Print a win rate."""
         self._console.print(Text(words.win_rate_line(evaluated), style="bold"))
+
+    def waiting(self, files: int, folder: Path) -> None:
+        """Say, once for each number of files, that they wait and where."""
+        if files != self._waiting:
+            self._waiting = files
+            self._console.print(Text(words.waiting_line(files, folder), style="bold"))
+        self._doing = "waiting for people"
+        self._refresh(None)
 
     def summary(self, ledger: Ledger) -> None:
         """Print what came out."""

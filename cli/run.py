@@ -24,9 +24,18 @@ DEMO_RUN = Path("runs/demo")
 @click.option(
     "-c", "--config", "config_file", type=Path, help="YAML file with settings."
 )
+@click.option(
+    "--no-wait",
+    is_flag=True,
+    help="Leave with exit code 3 where only people can go on.",
+)
 @settings_options
 def run(
-    run_folder: Path | None, demo: bool, config_file: Path | None, **options: Any
+    run_folder: Path | None,
+    demo: bool,
+    config_file: Path | None,
+    no_wait: bool,
+    **options: Any,
 ) -> int:
     """Start the run in folder RUN, or go on with it where it was.
 
@@ -60,7 +69,7 @@ def run(
     wanted |= given(options)
     watch = Progress(folder)
     with _stopping_on_signals(watch), watch:
-        ledger = train(folder, wanted, watch)
+        ledger = train(folder, wanted, watch, patient=not no_wait)
     watch.summary(ledger)
     return 130 if watch.asked_to_stop() else 0
 

@@ -94,6 +94,15 @@ def percent(share: float | None) -> str:
     return "unknown" if share is None or math.isnan(share) else f"{share:.1%}"
 
 
+def waiting_line(files: int, folder: Path) -> str:
+    """That a run waits, for how many files, and where they are."""
+    what = "label file waits" if files == 1 else "label files wait"
+    return (
+        f"{files} {what} in {folder}: edit them in any editor, or type"
+        f" 'onlinedpo label {folder.parents[1]}'"
+    )
+
+
 def drops_line(ledger: Ledger) -> str:
     """Why pairs were dropped."""
     return ", ".join(f"{why} {n}" for why, n in ledger.dropped.most_common()) or "none"

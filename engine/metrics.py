@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 from onlinedpo.journal import disk
 from onlinedpo.journal.reader import Reader
-from onlinedpo.states.ledger import Ledger, Round
+from onlinedpo.states.ledger import LabelledPair, Ledger, Round
 from onlinedpo.states.records import Evaluated, Reason, Step
 
 
-def of_round(tally: Round, pairs: int, pending: int, age: float) -> dict[str, float]:
-    """The metrics of sampling and judging since the step before this one."""
+def of_round(
+    tally: Round, pairs: Sequence[LabelledPair], pending: int, step: int
+) -> dict[str, float]:
+    """The metrics of sampling and judging between `step` and the step on `pairs`."""
     judged = max(tally.judged, 1)
     completions = max(2 * tally.sampled, 1)
     return {
@@ -23,8 +26,9 @@ def of_round(tally: Round, pairs: int, pending: int, age: float) -> dict[str, fl
         "judge/position_flip_rate": tally.unsettled[Reason.DISAGREED] / judged,
         "judge/failure_rate": tally.unsettled[Reason.FAILED] / judged,
         "label/pending": pending,
-        "label/age_steps_mean": age,
-        "pairs/trained": pairs,
+        "label/age_steps_mean": sum(step - p.sampled.step for p in pairs) / len(pairs),
+        "label/human_frac": sum(p.label.source != "judge" for p in pairs) / len(pairs),
+        "pairs/trained": len(pairs),
         "pairs/identical_frac": tally.dropped[Reason.IDENTICAL] / max(tally.sampled, 1),
         "pairs/truncated_frac": tally.truncated / max(tally.sampled, 1),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Protocol
 
 from onlinedpo.states.ledger import Ledger
@@ -23,6 +24,9 @@ class Observer(Protocol):
     def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
         """A held-out win rate was taken."""
 
+    def waiting(self, files: int, folder: Path) -> None:
+        """Nothing is left to do until people have answered: so many files wait."""
+
     def asked_to_stop(self) -> bool:
         """Whether to leave after the operation at hand."""
 
@@ -40,6 +44,9 @@ class Silent:
         """Ignore it."""
 
     def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
+        """Ignore it."""
+
+    def waiting(self, files: int, folder: Path) -> None:
         """Ignore it."""
 
     def asked_to_stop(self) -> bool:

@@ -14,13 +14,13 @@ import mlx.core as mx
 
 from onlinedpo.engine import checkpoint, evaluate, metrics
 from onlinedpo.engine.judge import Comparison
-from onlinedpo.engine.prompts import encode
+from onlinedpo.engine.people.operations import drops
+from onlinedpo.engine.prompts import NextTurn, encode, next_turns
+from onlinedpo.engine.run import Run
 from onlinedpo.engine.sampler import Request
 from onlinedpo.engine.saving import publish, save_if_due
-from onlinedpo.engine.start import Run
-from onlinedpo.states import seeds
 from onlinedpo.states.errors import NothingToLearn, UsageError
-from onlinedpo.states.labelling import decide, screen
+from onlinedpo.states.labelling import decide, doubt, people_judge, screen
 from onlinedpo.states.ledger import LabelledPair, Ledger
 from onlinedpo.states.records import (
     Completion,
@@ -41,43 +41,38 @@ def sample(run: Run) -> None:
     """Draw two completions for each of the next prompts from the current policy."""
     began = time.perf_counter()
     ledger, settings = run.ledger, run.settings
-    run.fruitless += 1
+    run.fruitless = 0 if ledger.turns else run.fruitless + 1
     if run.fruitless > FRUITLESS_ROUNDS:
         raise _nothing_to_learn(ledger)
     run.watch.doing(f"sampling {settings.pairs_per_step} prompts", ledger)
     batch: list[Record] = []
-    drawn: list[tuple[int, int, int, Request]] = []
-    ticket = ledger.next_ticket
-    while len(drawn) < settings.pairs_per_step:
-        epoch, index = run.order.place(ticket)
-        prompt = encode(run.policy.tokenizer, run.prompts.train[index])
+    drawn: list[tuple[NextTurn, Request]] = []
+    for turn in next_turns(ledger, run.order):
+        if len(drawn) == settings.pairs_per_step:
+            break
+        prompt = encode(run.policy.tokenizer, run.prompts.train[turn.prompt])
         if run.sampler.fits(prompt):
-            keys = [
-                seeds.derive(settings.seed, "draw", epoch, index, k) for k in (0, 1)
-            ]
-            drawn.append((ticket, epoch, index, Request(prompt, keys)))
+            drawn.append((turn, Request(prompt, turn.keys(settings.seed))))
         else:
-            batch.append(_too_long(ticket, len(prompt), settings.max_seq_length))
+            batch.append(_too_long(turn.ticket, len(prompt), settings.max_seq_length))
             if not drawn and len(batch) >= len(run.prompts.train):
                 raise _no_prompt_fits(settings.max_seq_length)
-        ticket += 1
     for start in range(0, len(drawn), settings.batch_size):
         part = drawn[start : start + settings.batch_size]
-        completions = run.sampler.sample([request for *_, request in part])
-        for (ticket, epoch, index, request), (first, second) in zip(
-            part, completions, strict=True
-        ):
+        completions = run.sampler.sample([request for _, request in part])
+        for (turn, request), (first, second) in zip(part, completions, strict=True):
             batch.append(
                 Sampled(
-                    ticket=ticket,
-                    epoch=epoch,
-                    prompt=index,
-                    messages=run.prompts.train[index],
+                    ticket=turn.ticket,
+                    epoch=turn.epoch,
+                    prompt=turn.prompt,
+                    messages=run.prompts.train[turn.prompt],
                     prompt_tokens=tuple(request.prompt),
                     first=first,
                     second=second,
                     step=ledger.steps,
                     time=time.time(),
+                    repeats=turn.repeats,
                 )
             )
     run.clock.spent("sample", began)
@@ -90,21 +85,27 @@ def submit(run: Run, fresh: list[Sampled]) -> None:
     dropped = [drop for pair in fresh if (drop := screen(pair, now))]
     known = {drop.ticket for drop in dropped}
     asked = tuple(pair.ticket for pair in fresh if pair.ticket not in known)
-    run.journal.append(
-        [*dropped, *([Submitted(tickets=asked, time=now)] * bool(asked))]
-    )
+    facts: list[Record] = [*dropped]
+    if asked:
+        facts.append(Submitted(tickets=asked, time=now))
+    if run.judge is None:
+        facts += people_judge(asked, run.settings, run.ledger.asked, now)
+    run.journal.append(facts)
 
 
 def judge(run: Run, asked: list[Sampled]) -> None:
     """Get the judge's verdicts, and the labels or drops that follow from them."""
     began = time.perf_counter()
     run.watch.doing(f"judging {len(asked)} pairs", run.ledger)
+    assert run.judge is not None
     verdicts = run.judge.judge(
         [Comparison(p.ticket, p.messages, p.first.text, p.second.text) for p in asked]
     )
     now = time.time()
     run.clock.spent("judge", began)
-    run.journal.append([*chain(*verdicts), *(decide(v, now) for v in verdicts)])
+    decisions = [decide(v, now) for v in verdicts]
+    facts = doubt(decisions, run.settings, run.ledger.asked)
+    run.journal.append([*chain(*verdicts), *facts])
 
 
 def apply(run: Run, pairs: list[LabelledPair]) -> None:
@@ -117,10 +118,9 @@ def apply(run: Run, pairs: list[LabelledPair]) -> None:
     run.clock.spent("train", began)
     state = save_if_due(run, index)
     sampling = run.clock.seconds.get("sample", 0.0)
-    age = sum(ledger.steps - p.sampled.step for p in pairs) / len(pairs)
     measured = {
         **result.metrics,
-        **metrics.of_round(tally, len(pairs), len(ledger.turns) - len(pairs), age),
+        **metrics.of_round(tally, pairs, len(ledger.waiting()), ledger.steps),
         "perf/tokens_per_second": tally.tokens / sampling if sampling else 0.0,
         "perf/peak_memory_gb": mx.get_peak_memory() / 1e9,
     }
@@ -136,7 +136,7 @@ def apply(run: Run, pairs: list[LabelledPair]) -> None:
         seconds=run.clock.seconds,
         time=time.time(),
     )
-    run.journal.append([step])
+    run.journal.append([*drops(ledger.undecided()), step])
     run.clock.seconds, run.fruitless = {}, 0
     if state:
         began = time.perf_counter()
@@ -162,6 +162,7 @@ def take_win_rate(run: Run) -> None:
         )
         assert ledger.reference is not None
     answers = _answers(run, "policy")
+    assert run.judge is not None
     evaluated = evaluate.compare(
         run.judge,
         run.prompts.held_out,

@@ -50,6 +50,11 @@ class RunFolder:
         return self.path / "metrics.jsonl"
 
     @property
+    def labels(self) -> Path:
+        """What people and other programs touch."""
+        return self.path / "labels"
+
+    @property
     def quarantine(self) -> Path:
         """What was cut off or set aside."""
         return self.path / "quarantine"

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 
 from onlinedpo.engine import checkpoint, export
-from onlinedpo.engine.start import Run
+from onlinedpo.engine.run import Run
 
 CHECKPOINT_SHARE = 0.02
 """Share of the time that checkpoints may take, unless save_every says otherwise."""

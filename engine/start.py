@@ -9,57 +9,34 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from onlinedpo.engine import checkpoint, environment, policy, prompts
-from onlinedpo.engine.clock import Clock
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.judge import Judge, ModelJudge
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.observer import Observer
+from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.probe import repeats
 from onlinedpo.engine.prompts import Order, Prompts
 from onlinedpo.engine.resume import restore
+from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal import disk
+from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import given
+from onlinedpo.states import config, given
 from onlinedpo.states.checks import plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import ProcessStarted, RunOpened
-
-
-@dataclass(slots=True)
-class Run:
-    """An open run: all that the loop works with."""
-
-    folder: RunFolder
-    settings: Settings
-    journal: Journal
-    prompts: Prompts
-    order: Order
-    policy: Policy
-    sampler: Sampler
-    judge: Judge
-    learner: Learner
-    watch: Observer
-    clock: Clock = field(default_factory=Clock)
-    fruitless: int = 0
-    """Rounds in a row, in this process, that gave no label."""
-
-    @property
-    def ledger(self) -> Ledger:
-        """Where the run stands."""
-        return self.journal.ledger
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +48,7 @@ class _Parts:
     prompts: Prompts
     policy: Policy
     scorer: Scorer
-    judge: Judge
+    judge: Judge | None
 
 
 def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> Run:
@@ -137,8 +114,10 @@ def _load(settings: Settings, watch: Observer) -> _Parts:
     )
 
 
-def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge:
+def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge | None:
     """The judge; it shares the policy's base, adapters off, if it is the same model."""
+    if settings.people_judge:
+        return None
     same_name = settings.judge == settings.model
     identity = base if same_name else identify(settings.judge)
     if identity.weights == base.weights and identity.tokenizer == base.tokenizer:
@@ -216,7 +195,17 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
         judge=parts.judge,
         learner=learner,
         watch=watch,
+        desk=_desk(folder, journal, settings, watch),
     )
+
+
+def _desk(
+    folder: RunFolder, journal: Journal, settings: Settings, watch: Observer
+) -> Desk | None:
+    """Where people are asked: also in a run that asks nobody any more, but did."""
+    if not settings.asks_people and not folder.labels.exists():
+        return None
+    return Desk(LabelFolder(folder.labels), journal, settings, watch.said)
 
 
 def _that_fit(parts: _Parts, sampler: Sampler, watch: Observer) -> Prompts:
@@ -240,7 +229,7 @@ def _opening(journal: Journal, parts: _Parts) -> RunOpened:
         version=version("onlinedpo"),
         settings=parts.settings.as_dict(),
         model=parts.identity.as_dict(),
-        judge=parts.judge.identity,
+        judge=parts.judge.identity if parts.judge else {"kind": config.HUMAN},
         data=parts.prompts.describe(),
         initial=parts.policy.initial_digest(),
     )

@@ -12,7 +12,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 
 from onlinedpo.journal.crashpoint import reached
@@ -143,3 +143,43 @@ def clear_temporary(folder: Path) -> None:
             shutil.rmtree(leftover)
         else:
             leftover.unlink()
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Give a new file its contents, whole, unless the name is taken: then False."""
+    temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
+    temporary.write_bytes(data)
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        return False
+    except OSError:
+        # No hard links here (exFAT, some network drives): nearly as good.
+        with contextlib.suppress(FileExistsError), path.open("xb") as file:
+            file.write(data)
+            return True
+        return False
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file another name; raises FileNotFoundError where it is gone.
+
+    Whatever stands under the name at that instant goes along, also a version that
+    somebody saved a moment ago.
+    """
+    os.rename(source, target)
+
+
+def free_name(source: Path, folder: Path, taken: Container[str] = ()) -> str:
+    """The file's own name, or that with a number, as it is free in a folder.
+
+    `taken` are names to avoid although no file bears them now.
+    """
+    name, number = source.name, 1
+    while name in taken or os.path.lexists(folder / name):
+        number += 1
+        name = f"{source.stem}-{number}{source.suffix}"
+    return name

@@ -10,8 +10,9 @@
     +- RunLocked                  6   another process writes this run
     +- TrainingDiverged           7   a loss or gradient is not finite
     +- NothingToLearn             8   the judge decides no pair any more
+    +- WaitingForPeople           3   nothing can be done until people have answered
 
-Code 3 is kept for runs that wait for people.  Messages say what failed, where and why;
+Messages say what failed, where and why;
 `hint` says what to do.  `cli.main` is the only place that turns them into text.
 """
 
@@ -69,6 +70,12 @@ class TrainingDiverged(OnlineDPOError):
     """A loss or gradient is not finite; nothing was applied."""
 
     exit_code = 7
+
+
+class WaitingForPeople(OnlineDPOError):
+    """Nothing is left to do until people have answered, and nobody wants to wait."""
+
+    exit_code = 3
 
 
 class NothingToLearn(OnlineDPOError):

@@ -11,16 +11,20 @@ from collections.abc import Mapping, Sequence
 
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
+from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.records import (
     Dropped,
     Escalated,
     Label,
     Reason,
+    Record,
     Sampled,
     Verdict,
     Vote,
     Why,
+    Withdrawn,
 )
+from onlinedpo.states.turns import Turn
 
 _NO_WINNER = {"tie": Reason.TIE, "bad": Reason.BAD, "skip": Reason.SKIPPED}
 
@@ -62,24 +66,46 @@ def decide(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:
     )
 
 
-def escalate(
-    decision: Label | Dropped, settings: Settings, asked: int
-) -> Escalated | None:
-    """Whether people are to be asked instead, `asked` answers having been asked so far.
+def doubt(
+    decisions: Sequence[Label | Dropped], settings: Settings, asked: int
+) -> list[Label | Dropped | Escalated]:
+    """A judge's decisions, or people asked instead of it.
 
-    They are asked where the judge is not sure enough, and of a random share.
+    They are asked where the judge is not sure enough, and of a random share, as far as
+    the budget goes; `asked` answers have been asked of them before.
     """
-    why = _doubt(decision, settings)
-    return ask_people(decision.ticket, why, settings, asked, decision.time)
+    facts: list[Label | Dropped | Escalated] = []
+    for decision in decisions:
+        why = _doubt(decision, settings)
+        sent = (
+            _ask(decision.ticket, why, settings, asked, decision.time) if why else None
+        )
+        asked += sent.slots if sent else 0
+        facts.append(sent or decision)
+    return facts
 
 
-def ask_people(
+def people_judge(
+    tickets: Sequence[int], settings: Settings, asked: int, now: float
+) -> list[Escalated | Dropped]:
+    """People are asked about all of these pairs, as far as the budget goes."""
+    facts: list[Escalated | Dropped] = []
+    for ticket in tickets:
+        sent = _ask(ticket, Why.HUMAN, settings, asked, now)
+        asked += sent.slots if sent else 0
+        facts.append(
+            sent or Dropped(ticket=ticket, reason=Reason.BUDGET, detail="", time=now)
+        )
+    return facts
+
+
+def _ask(
     ticket: int, why: str, settings: Settings, asked: int, now: float
 ) -> Escalated | None:
     """Ask people for one answer, or two for the overlap; not beyond the budget."""
     slots = 1 + (seeds.chance(settings.seed, "overlap", ticket) < settings.overlap)
     left = slots if settings.label_budget is None else settings.label_budget - asked
-    if not why or left < 1:
+    if left < 1:
         return None
     return Escalated(ticket=ticket, slots=min(slots, left), why=why, time=now)
 
@@ -105,13 +131,14 @@ def resolve(
 ) -> Label | Escalated | None:
     """What people's answers come to: a label, one more answer to ask for, or not yet.
 
-    `votes` are in the order in which slots were first filled; a skipped slot passes.
-    With "first" the first answer stands, with "majority" more than half of them, with
-    "adjudicate" a third person's where the others differ (if one more `may_ask`).
+    All `slots` are waited for.  `votes` are in the order in which slots were first
+    filled; a skipped slot passes.  With "first" the first answer stands, with
+    "majority" more than half of them, with "adjudicate" a third person's where the
+    others differ (if one more `may_ask`).
     """
-    voting = [vote for vote in votes.values() if vote.value != "skip"]
-    if not (rule == "first" and voting) and (not votes or len(votes) < slots):
+    if not votes or len(votes) < slots:
         return None
+    voting = [vote for vote in votes.values() if vote.value != "skip"]
     if not voting:
         return _label(ticket, [*votes.values()], "skip", now)
     if rule == "first":
@@ -126,6 +153,33 @@ def resolve(
     if may_ask and slots < 3 and len(votes) < 3:
         return Escalated(ticket=ticket, slots=3, why=Reason.SPLIT, time=now)
     return _label(ticket, voting, Reason.SPLIT, now)
+
+
+def settle(turn: Turn, rule: str, now: float, *, may_ask: bool = True) -> list[Record]:
+    """What has to be said of a pair in flight so that its label is what people say.
+
+    Empty where all is said already.  Without any answer a judge's label stands.
+    """
+    assert turn.sampled is not None
+    ticket = turn.sampled.ticket
+    wanted = resolve(ticket, turn.votes, turn.slots, rule, now, may_ask=may_ask)
+    if turn.phase is Phase.JUDGING:
+        return [wanted] if wanted else []
+    standing = turn.label
+    assert standing is not None
+    if isinstance(wanted, Label):
+        same = (wanted.chosen, wanted.reason, wanted.source, wanted.confidence) == (
+            *(standing.chosen, standing.reason),
+            *(standing.source, standing.confidence),
+        )
+        return [] if same else [wanted]
+    if standing.source == "judge":
+        return []
+    if not turn.slots and not turn.votes and turn.verdicts:
+        decided = decide(turn.verdicts, now)
+        if isinstance(decided, Label):
+            return [decided]
+    return [Withdrawn(ticket=ticket, time=now), *([wanted] if wanted else [])]
 
 
 def _label(ticket: int, votes: Sequence[Vote], value: str, now: float) -> Label:

@@ -14,6 +14,7 @@ class Reason:
     BAD = "both bad"
     SKIPPED = "skipped"
     SPLIT = "people disagree"
+    BUDGET = "label budget spent"
     STALE = "too old"
     REQUEUED = "too old, to be sampled again"
 

@@ -80,21 +80,27 @@ class Standing:
             if turn.slots:
                 yield from turn.asks
 
+    def plan(self) -> tuple[int, ...] | None:
+        """The batch that a rewind has named to come next, if there is one."""
+        for planned in self.planned:
+            for ticket in planned:
+                turn = self.turns.get(ticket)
+                if turn and not (turn.label and turn.label.reason):
+                    return planned
+        return None
+
     def batch(self, size: int) -> list[LabelledPair]:
         """The pairs the next step trains on; empty while it is not due.
 
         A step is due when `size` pairs are labelled, or when some are and no other pair
-        is still on its way to a label.  A rewind has named its batches.
+        is still on its way to a label; or when all that a rewind has named are.
         """
         labelled = self.labelled()
-        on_their_way = {
-            n for n, t in self.turns.items() if t.phase is not Phase.LABELLED
-        }
-        for planned in self.planned:
+        ahead = {n for n, t in self.turns.items() if t.phase is not Phase.LABELLED}
+        if planned := self.plan():
             pairs = [pair for pair in labelled if pair.sampled.ticket in planned]
-            if pairs or on_their_way & set(planned):
-                return [] if on_their_way & set(planned) else pairs
-        if len(labelled) >= size or (labelled and not on_their_way):
+            return [] if ahead & set(planned) else pairs
+        if len(labelled) >= size or (labelled and not ahead):
             return labelled[:size]
         return []
 
@@ -113,6 +119,11 @@ class Standing:
             for turn in self.in_phase(Phase.LABELLED)
             if turn.label and not turn.label.chosen
         ]
+
+    def settled_without_winner(self) -> list[r.Label]:
+        """The same, if they are all that is in flight: then no step is to come."""
+        undecided = self.undecided()
+        return undecided if len(undecided) == len(self.turns) else []
 
     def counts(self) -> dict[Phase, int]:
         """How many prompts stand at each phase, the finished ones included."""

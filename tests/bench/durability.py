@@ -15,8 +15,9 @@ from pathlib import Path
 
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.observer import Silent
+from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
-from onlinedpo.engine.start import Run, open_run
+from onlinedpo.engine.start import open_run
 from onlinedpo.states.records import (
     Completion,
     Dropped,

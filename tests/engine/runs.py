@@ -12,8 +12,9 @@ from onlinedpo.engine.checkpoint import state_of
 from onlinedpo.engine.judge import Comparison
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.observer import Silent
+from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
-from onlinedpo.engine.start import Run, open_run
+from onlinedpo.engine.start import open_run
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states import seeds
 from onlinedpo.states.ledger import Ledger

@@ -142,6 +142,7 @@ def test_the_judge_does_not_learn_with_the_policy(
     """Sharing its base, it judges with the adapters off: after training as before."""
     model = str(opinionated)
     with opened(tmp_path / "run", model=model, judge=model, data=str(data)) as run:
+        assert run.judge is not None
         before = run.judge.judge(ASKED)
         for index in (1, 2, 3):
             run.learner.step(some_pairs(4, seed=index), index)

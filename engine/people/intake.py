@@ -1,0 +1,55 @@
+"""From answers to labels: what was saved goes into the journal, then what follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+
+from onlinedpo.engine.people.late import Ended, corrected
+from onlinedpo.journal.writer import Journal
+from onlinedpo.states import labelling
+from onlinedpo.states.config import Settings
+from onlinedpo.states.records import Escalated, Record, Vote
+
+
+def take(
+    journal: Journal,
+    settings: Settings,
+    facts: Sequence[Record],
+    ended: Mapping[int, Ended],
+) -> None:
+    """Append what was saved, synced; then settle the labels of the pairs concerned.
+
+    `ended` are the pairs of answers that came too late.  With `late_labels: requeue`
+    the next turns of these pairs are appended with them, together or not at all.
+    """
+    if not facts:
+        return
+    votes = [fact for fact in facts if isinstance(fact, Vote)]
+    turns: list[Record] = []
+    if settings.late_labels == "requeue":
+        number = journal.ledger.next_ticket
+        for ticket, pair in ended.items():
+            late = [vote for vote in votes if vote.ticket == ticket]
+            again = corrected(pair, late, journal.ledger, settings.resolve, number)
+            number += len(again) > 1
+            turns += again
+    journal.append([*facts, *turns])
+    settle(journal, settings, {vote.ticket for vote in votes})
+
+
+def settle(journal: Journal, settings: Settings, tickets: Iterable[int]) -> None:
+    """Let the labels of these pairs, where they are in flight, be what people say."""
+    ledger, now = journal.ledger, time.time()
+    asked, facts = ledger.asked, list[Record]()
+    for ticket in sorted(tickets):
+        turn = ledger.turns.get(ticket)
+        if turn is None:
+            continue
+        left = settings.label_budget is None or asked < settings.label_budget
+        for fact in labelling.settle(turn, settings.resolve, now, may_ask=left):
+            facts.append(fact)
+            if isinstance(fact, Escalated):
+                asked += fact.slots - turn.slots
+    if facts:
+        journal.append(facts)

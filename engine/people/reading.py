@@ -1,0 +1,164 @@
+"""From a label file, as it was saved, to a fact: an answer, or something kept."""
+
+from __future__ import annotations
+
+import codecs
+import pwd
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from onlinedpo.engine.people.late import Ended
+from onlinedpo.journal.looks import Saved
+from onlinedpo.states import label_file
+from onlinedpo.states.answers import Ask, Kept, Shown, Vote, sides, version
+from onlinedpo.states.label_file import Answer, Unreadable
+from onlinedpo.states.lifecycle import Phase
+from onlinedpo.states.standing import Standing
+from onlinedpo.states.turns import Turn
+
+NO_CHOICE = "no choice yet"
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What a fact says beside the answer itself."""
+
+    seed: int
+    run: str
+    annotator: str
+    """Name for answers that bear none; empty: that of the file's owner."""
+    guidelines: str
+
+    def shown(self, ask: Ask) -> Shown:
+        """The order in which an ask shows the two completions."""
+        return sides(self.seed, ask)
+
+    def who(self, written: str, owner: int) -> str:
+        """The annotator's name: as written, as set, or as the system has it."""
+        return written or self.annotator or _name_of(owner)
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A label file that was read, and what it says."""
+
+    saved: Saved
+    ask: Ask | None
+    fact: Vote | Kept
+    new: bool
+    """Whether the journal does not have this version yet."""
+
+
+def read(
+    saved: Saved,
+    place: str,
+    kept_as: str,
+    about: Circumstances,
+    known: Mapping[str, bytes],
+) -> Read:
+    """What a saved label file says; whether its pair fits is not checked yet."""
+    digest = version(saved.raw)
+    new = known.get(place) != digest
+    if not new and known.get(f"done/{saved.path.name}") == digest:
+        # A crash came between the append and the move: it goes where it was to go.
+        kept_as = f"done/{saved.path.name}"
+    try:
+        ask, answer = _parse(saved, about.run)
+    except Unreadable as error:
+        return Read(saved, None, _kept(saved, place, str(error)), new)
+    if answer.choice is None:
+        return Read(saved, ask, _kept(saved, place, NO_CHOICE), new)
+    shown = about.shown(ask)
+    vote = Vote(
+        ticket=ask.ticket,
+        slot=ask.slot,
+        value=answer.choice.in_pair(shown),
+        strong=answer.choice.strong,
+        shown=shown,
+        annotator=about.who(answer.annotator, saved.owner),
+        source="human",
+        note=answer.note,
+        raw=saved.raw,
+        path=place,
+        kept_as=kept_as,
+        seconds=answer.seconds,
+        guidelines=about.guidelines,
+        saved=saved.time,
+        time=time.time(),
+    )
+    return Read(saved, ask, vote, new)
+
+
+def fitting(file: Read, standing: Standing, ended: Mapping[int, Ended]) -> Read:
+    """The same; an answer that fits no pair of this run is only kept, and why."""
+    if file.ask is None or isinstance(file.fact, Kept):
+        return file
+    why = misfit(file.ask, standing, ended)
+    return replace(file, fact=_kept(file.saved, file.fact.path, why)) if why else file
+
+
+def _kept(saved: Saved, place: str, reason: str) -> Kept:
+    return Kept(path=place, raw=saved.raw, reason=reason, time=time.time())
+
+
+def misfit(ask: Ask, standing: Standing, ended: Mapping[int, Ended]) -> str:
+    """Why an answer fits no pair of this run; empty where it fits one.
+
+    `ended` are pairs that are not in flight any more, as far as they were looked up.
+    """
+    turn = standing.turns.get(ask.ticket) or ended.get(ask.ticket)
+    if turn is None or turn.sampled is None:
+        return f"there is no pair {ask.pair} in this run"
+    name = turn.sampled.pair
+    if name != ask.pair:
+        return (
+            f"pair {ask.ticket} of this run is {name}, not {ask.pair}: the answer is to"
+            " other completions"
+        )
+    if isinstance(turn, Turn) and turn.phase not in (Phase.JUDGING, Phase.LABELLED):
+        return f"pair {name} is not asked about yet"
+    return ""
+
+
+def decode(raw: bytes) -> str:
+    """A saved file as text, whatever the editor; raises `Unreadable`."""
+    if raw.startswith(b"{\\rtf"):
+        raise Unreadable(
+            "it was saved as rich text (RTF). Save it as plain text: in TextEdit,"
+            " Format > Make Plain Text."
+        )
+    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Unreadable(
+            f"byte {error.start} is not UTF-8 text. Save the file as UTF-8."
+        ) from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _parse(saved: Saved, run: str) -> tuple[Ask, Answer]:
+    if saved.problem:
+        raise Unreadable(saved.problem)
+    text = decode(saved.raw)
+    found = label_file.identify(text)
+    if found is None:
+        raise Unreadable(
+            'it has no line such as "id: 000042-9c1f0a77" between two lines "---" at'
+            " its top, so it cannot be told which pair it answers."
+        )
+    ask, of_run = found
+    if of_run != run:
+        raise Unreadable(
+            f'it is of run "{of_run}"; this is run "{run}". Put it into the labels'
+            " folder of its own run."
+        )
+    return ask, label_file.read(text, ask)
+
+
+def _name_of(owner: int) -> str:
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"user {owner}"

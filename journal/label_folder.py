@@ -1,0 +1,116 @@
+"""RUN/labels: where people and other programs leave their answers.
+
+    todo/     one file for each answer that is wanted
+    done/     files whose answer is in the journal, and dropped files that were read
+    inbox/    files dropped by other programs
+    guidelines.md
+
+Nothing that somebody saved is deleted or overwritten here: what we wrote ourselves and
+nobody touched is removed, all else is moved, never onto another name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Container
+from pathlib import Path
+
+from onlinedpo.journal import disk
+
+_WITHDRAWN = ".withdrawn-"
+
+_ERROR = """\
+{name} could not be read as an answer:
+
+  {reason}
+
+Your file was not touched. Mend it and save it again; this note then goes away.
+"""
+
+
+class LabelFolder:
+    """The folders of one run, and what is done in them."""
+
+    def __init__(self, path: Path) -> None:
+        """Nothing is made yet."""
+        self.path = path
+        self.todo = path / "todo"
+        self.done = path / "done"
+        self.inbox = path / "inbox"
+        self.guidelines = path / "guidelines.md"
+
+    def make(self, guidelines: str) -> None:
+        """Make the folders, and the guidelines unless there are some."""
+        for folder in (self.todo, self.done, self.inbox):
+            disk.make_folder(folder)
+            disk.clear_temporary(folder)
+        for hidden in self.done.glob(f"{_WITHDRAWN}*"):
+            # A crash came between the move and the look: it may be somebody's.
+            name = hidden.name.removeprefix(_WITHDRAWN)
+            disk.rename(hidden, self.done / disk.free_name(Path(name), self.done))
+        disk.create(self.guidelines, guidelines.encode())
+
+    def place(self, path: Path) -> str:
+        """A file's place below labels/, as the journal names it."""
+        return path.relative_to(self.path).as_posix()
+
+    def offer(self, name: str, content: bytes) -> bool:
+        """Put a file into todo/, unless one of this name is there."""
+        return disk.create(self.todo / name, content)
+
+    def finish(self, path: Path, name: str) -> bool:
+        """Move a file to done/ under a name that was free; False where it is gone."""
+        target = self.done / name
+        if os.path.lexists(target):
+            target = self.done / disk.free_name(target, self.done)
+        try:
+            disk.rename(path, target)
+        except FileNotFoundError:
+            return False
+        return target.name == name
+
+    def free_name(self, path: Path, taken: Container[str]) -> str:
+        """The name that a file will have in done/, where `taken` are not to be used."""
+        return disk.free_name(path, self.done, taken)
+
+    def withdraw(self, name: str, content: bytes) -> None:
+        """Take a file out of todo/ that is not wanted any more.
+
+        As we wrote it, it is removed; if anybody saved something in it, it is kept in
+        done/.
+        """
+        hidden = self.done / f"{_WITHDRAWN}{name}"
+        with contextlib.suppress(FileNotFoundError):
+            # Moved first and looked at then: so no version saved meanwhile is lost.
+            disk.rename(self.todo / name, hidden)
+            if hidden.read_bytes() == content:
+                hidden.unlink()
+            else:
+                disk.rename(hidden, self.done / disk.free_name(Path(name), self.done))
+
+    def complain(self, path: Path, reason: str) -> None:
+        """Put a note beside a file that says why it cannot be read."""
+        note = _ERROR.format(name=path.name, reason=reason)
+        disk.replace(_note(path), note.encode(errors="replace"), durable=False)
+
+    def forgive(self, path: Path) -> None:
+        """Remove the note beside a file."""
+        _note(path).unlink(missing_ok=True)
+
+    def receipt(self, path: Path, text: str) -> None:
+        """Say beside a dropped file what became of it."""
+        beside = path.with_name(path.name + ".receipt")
+        disk.replace(beside, text.encode(errors="replace"), durable=False)
+
+    def guidelines_digest(self) -> str:
+        """SHA-256 of the guidelines as they are now; empty if there are none."""
+        try:
+            return hashlib.sha256(self.guidelines.read_bytes()).hexdigest()
+        except OSError:
+            return ""
+
+
+def _note(path: Path) -> Path:
+    return path.with_name(path.name + ".error")
