@@ -5,13 +5,14 @@ from __future__ import annotations
 import fcntl
 import json
 import math
-from datetime import datetime
+import time
 from pathlib import Path
 from typing import Any
 
 import click
 
 from onlinedpo.cli import words
+from onlinedpo.cli.story import told
 from onlinedpo.journal import codec
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states import records as r
@@ -29,7 +30,7 @@ def status(run_folder: Path, as_json: bool) -> None:
     Example:
       onlinedpo status runs/demo
     """
-    ledger = Reader(_journal(run_folder)).fold()
+    ledger = Reader(journal_of(run_folder)).fold()
     facts = _facts(run_folder, ledger)
     click.echo(
         json.dumps(facts, indent=2) if as_json else words.status_text(run_folder, facts)
@@ -58,7 +59,7 @@ def show(run_folder: Path, pair: str, as_json: bool) -> None:
         )
     life = [
         record
-        for record in Reader(_journal(run_folder)).records()
+        for record in Reader(journal_of(run_folder)).records()
         if _concerns(record, int(number))
     ]
     names = [record.pair for record in life if isinstance(record, r.Sampled)]
@@ -71,10 +72,11 @@ def show(run_folder: Path, pair: str, as_json: bool) -> None:
         if as_json:
             click.echo(json.dumps(codec.as_map(record)))
         else:
-            click.echo(_told(record, int(number)))
+            click.echo(told(record, int(number)))
 
 
-def _journal(folder: Path) -> Path:
+def journal_of(folder: Path) -> Path:
+    """The journal of a run; raises `UsageError` if the folder is none."""
     if not any((folder / "journal").glob("*.odj")):
         raise UsageError(
             f"{folder} is not a run", hint="A run is a folder with a journal in it."
@@ -105,6 +107,7 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
             }
             for e in ledger.evaluations
         ],
+        "people": _people(ledger),
         "model": settings.get("model"),
         "judge": settings.get("judge"),
         "data": settings.get("data"),
@@ -114,6 +117,23 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
             f" {t.kept_as}"
             for t in ledger.tails
         ],
+    }
+
+
+def _people(ledger: Ledger) -> dict[str, Any] | None:
+    """What people were asked, and how long they have been waited for."""
+    waiting, now = ledger.waiting(), time.time()
+    if not ledger.asked and not ledger.late and not ledger.read:
+        return None
+    ages = [ledger.steps - turn.sampled.step for turn in waiting if turn.sampled]
+    return {
+        "asked": ledger.asked,
+        "budget": ledger.settings.get("label_budget"),
+        "waiting": len(waiting),
+        "open": sum(1 for _ in ledger.open_asks()),
+        "oldest_steps": max(ages, default=0),
+        "oldest_seconds": max((now - turn.since for turn in waiting), default=0.0),
+        "late": ledger.late,
     }
 
 
@@ -131,54 +151,8 @@ def _is_locked(folder: Path) -> bool:
 def _concerns(record: r.Record, ticket: int) -> bool:
     if isinstance(record, r.Submitted | r.Step):
         return ticket in record.tickets
+    if isinstance(record, r.Restored):
+        return record.sampled.ticket == ticket
+    if isinstance(record, r.Sampled) and record.repeats == ticket:
+        return True
     return getattr(record, "ticket", None) == ticket
-
-
-def _told(record: r.Record, ticket: int) -> str:
-    when = datetime.fromtimestamp(record.time).isoformat(" ", "seconds")
-    lines = [f"{when}  {codec.as_map(record)['kind']}"]
-    match record:
-        case r.Sampled():
-            lines[0] += f"  {record.pair}"
-            lines.append(
-                f"  by the policy after step {record.step}; prompt {record.prompt} of"
-                f" epoch {record.epoch}, {len(record.prompt_tokens)} tokens"
-            )
-            lines += [
-                f"  {m['role']}: {words.safe(m['content'])}" for m in record.messages
-            ]
-            for side, c in (("first", record.first), ("second", record.second)):
-                lines.append(
-                    f"  {side} ({len(c.tokens)} tokens, {c.finish}):"
-                    f" {words.safe(c.text)}"
-                )
-        case r.Verdict():
-            a, b = record.logprobs
-            lines.append(
-                f"  shown {record.shown}: winner {record.winner or 'none'}"
-                + (f" ({record.failure})" if record.failure else "")
-            )
-            lines.append(
-                f"  log p(A) {a:.4f}, log p(B) {b:.4f}, would say"
-                f" {words.safe(record.raw)!r};"
-                f" P(first) {record.probability_first():.4f}"
-            )
-            judge = ", ".join(f"{k} {v}" for k, v in record.judge.items())
-            lines.append(f"  judge: {judge}; {record.seconds * 1000:.1f} ms")
-            lines.append(f"  asked ({len(record.prompt_tokens)} tokens):")
-            lines += [f"    | {words.safe(row)}" for row in record.prompt.split("\n")]
-        case r.Label():
-            lines.append(
-                f"  chosen: {record.chosen}, by {record.source}, confidence"
-                f" {record.confidence:.4f}"
-            )
-        case r.Dropped():
-            lines.append(f"  {record.reason} {words.safe(record.detail)}".rstrip())
-        case r.Step():
-            place = record.tickets.index(ticket)
-            lines.append(
-                f"  step {record.index}, pair {place + 1} of {len(record.tickets)};"
-                f" margin before the step {record.margins[place]:+.5f}, loss of the"
-                f" batch {record.loss:.5f}"
-            )
-    return "\n".join(lines)

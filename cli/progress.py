@@ -52,7 +52,12 @@ class Progress:
     def stop(self) -> None:
         """Ask the run to leave after the operation at hand."""
         self._stop = True
-        self.said(f"leaving after this: {self._doing} (Ctrl-C again to leave at once)")
+        if self._waiting:
+            self.said("leaving; the label files stay where they are")
+        else:
+            self.said(
+                f"leaving after this: {self._doing} (Ctrl-C again to leave at once)"
+            )
 
     def asked_to_stop(self) -> bool:
         """Whether it was asked to."""
@@ -60,7 +65,7 @@ class Progress:
 
     def doing(self, what: str, ledger: Ledger | None = None) -> None:
         """Show what the run does now."""
-        self._doing = what
+        self._doing, self._waiting = what, 0
         self._refresh(ledger)
 
     def said(self, line: str) -> None:

@@ -86,7 +86,9 @@ def duration(seconds: float) -> str:
         return f"{seconds:.0f} s"
     if seconds < 6000:
         return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
+    if seconds < 200_000:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:.1f} days"
 
 
 def percent(share: float | None) -> str:
@@ -100,6 +102,39 @@ def waiting_line(files: int, folder: Path) -> str:
     return (
         f"{files} {what} in {folder}: edit them in any editor, or type"
         f" 'onlinedpo label {folder.parents[1]}'"
+    )
+
+
+def people_line(people: dict[str, Any]) -> str:
+    """What people were asked, and what still waits for them."""
+    of = f" of {people['budget']}" if people["budget"] is not None else ""
+    line = f"people: asked for {people['asked']}{of} answers"
+    if people["waiting"]:
+        line += (
+            f"; {people['waiting']} pairs wait ({people['open']} files in labels/todo),"
+            f" the oldest for {people['oldest_steps']} steps and"
+            f" {duration(people['oldest_seconds'])}"
+        )
+    if people["late"]:
+        line += f"; {people['late']} came after their pair had ended"
+    return line
+
+
+def exported_line(count: int, files: list[Path]) -> str:
+    """What an export wrote."""
+    return f"{count} tasks written to {' and '.join(map(str, files))}"
+
+
+def rewound_text(folder: Path, to: int, undone: int, corrected: tuple[str, ...]) -> str:
+    """What a rewind did, and how to go on."""
+    names = ", ".join(corrected[:10]) + (", ..." if len(corrected) > 10 else "")
+    return "\n".join(
+        [
+            f"{folder} stands after step {to} again; {undone} steps are undone",
+            f"{len(corrected)} pairs have another label now"
+            + (f": {names}" if names else ""),
+            f"take the steps again with: onlinedpo run {folder}",
+        ]
     )
 
 
@@ -182,6 +217,8 @@ def status_text(folder: Path, facts: dict[str, Any]) -> str:
     if facts["dropped"]:
         why = ", ".join(f"{k} {v}" for k, v in facts["dropped"].items())
         lines.append(f"dropped: {why}")
+    if facts["people"]:
+        lines.append(people_line(facts["people"]))
     if facts["last_step"]:
         last = facts["last_step"]
         lines.append(

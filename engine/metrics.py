@@ -5,18 +5,24 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from onlinedpo.journal import disk
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.ledger import LabelledPair, Ledger, Round
-from onlinedpo.states.records import Evaluated, Reason, Step
+from onlinedpo.states.records import Evaluated, Reason, Rewound, Step
 
 
 def of_round(
     tally: Round, pairs: Sequence[LabelledPair], pending: int, step: int
 ) -> dict[str, float]:
     """The metrics of sampling and judging between `step` and the step on `pairs`."""
+    if not tally.sampled:
+        # Nothing was sampled for this step: people's labels came in on older pairs.
+        tally = replace(tally)
+        for pair in pairs:
+            tally.add_sampled(pair.sampled)
     judged = max(tally.judged, 1)
     completions = max(2 * tally.sampled, 1)
     return {
@@ -68,9 +74,15 @@ def catch_up(path: Path, journal: Path, ledger: Ledger) -> None:
     written = path.read_text().splitlines() if path.exists() else []
     if path.exists() and written[-1:] == ([json.dumps(row_of(last))] if last else []):
         return
-    rows = [
-        json.dumps(row_of(record)) + "\n"
-        for record in Reader(journal).records()
-        if isinstance(record, Step | Evaluated)
-    ]
+    standing: list[Step | Evaluated] = []
+    for record in Reader(journal).records():
+        if isinstance(record, Step | Evaluated):
+            standing.append(record)
+        elif isinstance(record, Rewound):
+            standing = [each for each in standing if _step(each) <= record.to]
+    rows = [json.dumps(row_of(record)) + "\n" for record in standing]
     disk.replace(path, "".join(rows).encode(), durable=False)
+
+
+def _step(record: Step | Evaluated) -> int:
+    return record.index if isinstance(record, Step) else record.step

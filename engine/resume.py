@@ -20,7 +20,7 @@ from onlinedpo.journal import disk
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import ReplayDiverged
 from onlinedpo.states.ledger import LabelledPair, Ledger
-from onlinedpo.states.records import Step
+from onlinedpo.states.records import Rewound, Step
 
 
 def restore(
@@ -105,8 +105,9 @@ def _reapply(
     """Apply the journalled steps; `promised` is the environment that repeats itself."""
     ledger = Ledger()
     told = moved = False
-    for record in Reader(journal).records():
-        if isinstance(record, Step) and record.index > begin:
+    undone = _undone(journal)
+    for number, record in enumerate(Reader(journal).records()):
+        if isinstance(record, Step) and record.index > begin and number not in undone:
             watch.doing(f"re-applying step {record.index}", ledger)
             result = learner.step(_pairs(ledger, record), record.index)
             difference = _difference(record, result, learner)
@@ -127,6 +128,19 @@ def _reapply(
                     f" bit ({difference})"
                 )
         ledger.fold(record)
+
+
+def _undone(journal: Path) -> set[int]:
+    """Where in the journal the steps stand that a rewind took back."""
+    standing: list[tuple[int, int]] = []
+    undone: set[int] = set()
+    for number, record in enumerate(Reader(journal).records()):
+        if isinstance(record, Step):
+            standing.append((record.index, number))
+        elif isinstance(record, Rewound):
+            undone |= {place for index, place in standing if index > record.to}
+            standing = [(i, place) for i, place in standing if i <= record.to]
+    return undone
 
 
 def _pairs(ledger: Ledger, step: Step) -> list[LabelledPair]:

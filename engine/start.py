@@ -61,7 +61,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
     wanted = {**folder.read_config(), **wanted}
     journal: Journal | None = None
     if folder.has_journal():
-        journal = _take_up(folder, watch)
+        journal = take_up(folder, watch)
     try:
         begun = journal.ledger.opened if journal else None
         if journal and begun:
@@ -81,7 +81,8 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
         raise
 
 
-def _take_up(folder: RunFolder, watch: Observer) -> Journal:
+def take_up(folder: RunFolder, watch: Observer) -> Journal:
+    """Open the journal of a run that has begun; raises `RunLocked`, `JournalError`."""
     watch.doing("reading the journal")
     sound, _ = checkpoint.find(folder.checkpoints)
     anchors = {found.frame: found.chain for found in sound}
