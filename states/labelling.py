@@ -111,13 +111,17 @@ def _ask(
 
 
 def _doubt(decision: Label | Dropped, settings: Settings) -> str:
-    if settings.escalate_below is not None:
-        if isinstance(decision, Dropped):
-            return decision.reason
-        if decision.confidence < settings.escalate_below:
-            return Why.UNSURE
-    drawn = seeds.chance(settings.seed, "human-share", decision.ticket)
-    return Why.SHARE if drawn < settings.human_share else ""
+    # By lot first: so the random share measures the judge on all pairs alike.
+    if (
+        seeds.chance(settings.seed, "human-share", decision.ticket)
+        < settings.human_share
+    ):
+        return Why.SHARE
+    if settings.escalate_below is None:
+        return ""
+    if isinstance(decision, Dropped):
+        return decision.reason
+    return Why.UNSURE if decision.confidence < settings.escalate_below else ""
 
 
 def resolve(

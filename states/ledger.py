@@ -59,8 +59,8 @@ class Ledger(Standing):
                 self._voted(record)
             case r.Kept(path=path, raw=raw):
                 self.read[path] = version(raw)
-            case r.Bundle(path=path, sha256=digest):
-                self.read[path] = bytes.fromhex(digest)
+            case r.Bundle(path=path, kept_as=kept_as, sha256=digest):
+                self.read[path] = self.read[kept_as] = bytes.fromhex(digest)
             case r.Label():
                 self._labelled(record)
             case r.Withdrawn(ticket=ticket):
@@ -150,6 +150,7 @@ class Ledger(Standing):
         self.evaluations = [e for e in self.evaluations if e.step <= self.steps]
         self.planned = deque(rewound.batches)
         for ticket in rewound.tickets:
+            self._expect(ticket in self.restored, f"prompt {ticket} was not put back")
             self._restore(self.restored[ticket])
         self.turns = dict(sorted(self.turns.items()))
         self.restored = {}

@@ -1,22 +1,217 @@
-"""stub"""
+"""Dropped files: the answers in them come in, line by line, each on its own."""
 
 from __future__ import annotations
 
-from onlinedpo.engine.people.reading import Circumstances
+import hashlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from onlinedpo.engine.people import intake, late
+from onlinedpo.engine.people.late import Ended
+from onlinedpo.engine.people.reading import Circumstances, misfit
+from onlinedpo.journal import dropped as rows_of
+from onlinedpo.journal.dropped import Row, UnreadableFile
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.looks import Saved
 from onlinedpo.journal.writer import Journal
+from onlinedpo.states import importers
+from onlinedpo.states.answers import Bundle, Vote, version
 from onlinedpo.states.config import Settings
+from onlinedpo.states.importers import Answered, Refused
+from onlinedpo.states.ledger import Ledger
 
-MAX_FILE = 64 << 20
+MAX_FILE = rows_of.MAX_FILE
+CHUNK = 2000
+"""Answers in one frame of the journal."""
+
+TOLD = 1000
+"""Bad lines that are told one by one."""
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What became of the lines of one file."""
+
+    format: str = ""
+    votes: list[Vote] = field(default_factory=list)
+    unchanged: int = 0
+    pending: int = 0
+    refused: list[tuple[int, str]] = field(default_factory=list)
 
 
 def take(
-    dropped: Saved,
+    saved: Saved,
     folder: LabelFolder,
     journal: Journal,
     settings: Settings,
     about: Circumstances,
 ) -> int:
-    """Nothing yet."""
-    return 0
+    """Journal the answers in a dropped file; returns how many were new.
+
+    Once they are in the journal the file goes to done/, with a receipt beside it.  A
+    file in which nothing could be used stays, with a receipt that says why.
+    """
+    place, digest = folder.place(saved.path), hashlib.sha256(saved.raw)
+    ledger, name = journal.ledger, saved.path.name
+    if ledger.read.get(place) == digest.digest() and not saved.problem:
+        _put_away_again(saved, folder, ledger, digest.digest())
+        return 0
+    outcome, ended = _read(saved, place, journal, about)
+    usable = bool(outcome.votes) or outcome.unchanged > 0
+    kept_as = f"done/{folder.free_name(saved.path, ())}" if usable else place
+    bundle = Bundle(
+        path=place,
+        kept_as=kept_as,
+        sha256=digest.hexdigest(),
+        size=len(saved.raw),
+        format=outcome.format,
+        taken=len(outcome.votes),
+        unchanged=outcome.unchanged,
+        refused=tuple(outcome.refused[:TOLD]),
+        more=max(0, len(outcome.refused) - TOLD),
+        time=time.time(),
+    )
+    for start in range(0, len(outcome.votes), CHUNK):
+        part = outcome.votes[start : start + CHUNK]
+        intake.take(journal, settings, part, ended)
+    intake.take(journal, settings, [bundle], {})
+    text = _receipt(name, bundle, outcome.pending)
+    if usable:
+        target = kept_as.removeprefix("done/")
+        folder.receipt(folder.done / target, text)
+        folder.finish(saved.path, target)
+    else:
+        folder.receipt(saved.path, text)
+    return len(outcome.votes)
+
+
+def _read(
+    saved: Saved, place: str, journal: Journal, about: Circumstances
+) -> tuple[_Outcome, dict[int, Ended]]:
+    outcome = _Outcome()
+    given: list[tuple[Row, Answered]] = []
+    try:
+        if saved.problem:
+            raise UnreadableFile(saved.problem)
+        for row in rows_of.read(saved.path.name, saved.raw):
+            given += _answers(row, outcome)
+    except UnreadableFile as error:
+        outcome.refused.append((0, str(error)))
+    ledger = journal.ledger
+    tickets = {answered.ask.ticket for _, answered in given}
+    ended = late.look_up(journal.folder, tickets - ledger.turns.keys())
+    slots: dict[int, dict[int, Vote]] = {}
+    for number, (row, answered) in enumerate(given):
+        if why := misfit(answered.ask, ledger, ended):
+            outcome.refused.append((row.number, why))
+            continue
+        filled = slots.setdefault(
+            answered.ask.ticket, _filled(answered.ask.ticket, ledger, ended)
+        )
+        vote = _vote(row, answered, f"{place}:{row.number}", filled, saved, about)
+        again = number and given[number - 1][0] is row
+        known = not again and ledger.read.get(vote.path) == version(vote.raw)
+        standing = filled.get(vote.slot)
+        if known or (standing and standing.says_the_same(vote)):
+            outcome.unchanged += 1
+        else:
+            filled[vote.slot] = vote
+            outcome.votes.append(vote)
+    outcome.refused.sort()
+    return outcome, ended
+
+
+def _answers(row: Row, outcome: _Outcome) -> Iterable[tuple[Row, Answered]]:
+    if row.fields is None:
+        outcome.refused.append((row.number, row.reason))
+        return []
+    outcome.format = outcome.format or importers.format_of(row.fields) or ""
+    try:
+        answers = importers.answers(row.fields)
+    except Refused as error:
+        outcome.refused.append((row.number, str(error)))
+        return []
+    outcome.pending += not answers
+    return [(row, answered) for answered in answers]
+
+
+def _filled(ticket: int, ledger: Ledger, ended: Mapping[int, Ended]) -> dict[int, Vote]:
+    """The answers that a pair has, by slot."""
+    turn = ledger.turns.get(ticket) or ended[ticket]
+    return dict(turn.votes)
+
+
+def _vote(
+    row: Row,
+    answered: Answered,
+    path: str,
+    filled: Mapping[int, Vote],
+    saved: Saved,
+    about: Circumstances,
+) -> Vote:
+    ask, choice = answered.ask, answered.choice
+    annotator = about.who(answered.annotator, saved.owner)
+    shown = about.shown(ask)
+    return Vote(
+        ticket=ask.ticket,
+        slot=_slot(ask.slot, annotator, filled),
+        value=choice.in_pair(shown),
+        strong=choice.strong,
+        shown=shown,
+        annotator=annotator,
+        source="file",
+        note=answered.note,
+        raw=row.raw,
+        path=path,
+        kept_as=path,
+        seconds=answered.seconds,
+        guidelines=about.guidelines,
+        saved=saved.time,
+        time=time.time(),
+    )
+
+
+def _slot(asked: int, annotator: str, filled: Mapping[int, Vote]) -> int:
+    """The annotator's own slot, else the one asked for, else the first that is free."""
+    own = [slot for slot, vote in filled.items() if vote.annotator == annotator]
+    if asked in own or asked not in filled:
+        return asked
+    free = next(n for n in range(1, len(filled) + 2) if n not in filled)
+    return own[0] if own else free
+
+
+def _put_away_again(
+    saved: Saved, folder: LabelFolder, ledger: Ledger, digest: bytes
+) -> None:
+    """The journal has this file already: a crash came before the move, or a re-drop."""
+    name = saved.path.name
+    if ledger.read.get(f"done/{name}") != digest:
+        return
+    target = folder.free_name(saved.path, ())
+    if target != name:
+        text = f"{name} was read before; nothing in it is new.\n"
+        folder.receipt(folder.done / target, text)
+    folder.finish(saved.path, target)
+
+
+def _receipt(name: str, bundle: Bundle, pending: int) -> str:
+    lines = [
+        f"{name}: {bundle.format or 'no known format'}",
+        f"{bundle.taken} answers were taken in",
+    ]
+    if bundle.unchanged:
+        lines.append(f"{bundle.unchanged} said what was known already")
+    if pending:
+        lines.append(f"{pending} hold no answer yet")
+    if bundle.refused:
+        lines.append(f"{len(bundle.refused) + bundle.more} could not be used:")
+        lines += [
+            f"  line {number}: {reason}" if number else f"  {reason}"
+            for number, reason in bundle.refused
+        ]
+    if bundle.more:
+        lines.append(f"  and {bundle.more} more")
+    if bundle.kept_as == bundle.path:
+        lines.append("Mend the file and save it, or remove it.")
+    return "\n".join(lines) + "\n"

@@ -29,6 +29,9 @@ from onlinedpo.states.config import Settings
 from onlinedpo.states.records import Sampled
 
 MAX_LABEL_FILE = 8 << 20
+LONGEST = 30.0
+"""Seconds between two looks at most."""
+
 VANISHED = 30.0
 """Seconds for which an offered file must be gone before it is written anew."""
 
@@ -91,17 +94,18 @@ class Inbox:
         began, now = time.perf_counter(), self._clock()
         about = self._circumstances()
         saved = [*self._todo.look(now), *self._done.look(now)]
+        dropped = [*self._inbox.look(now)]
+        cost = time.perf_counter() - began
         answers = self._take_files(sorted(saved, key=lambda s: s.time), about)
-        for dropped in [*self._inbox.look(now)]:
+        for file in dropped:
             answers += bundles.take(
-                dropped, self.folder, self._journal, self._settings, about
+                file, self.folder, self._journal, self._settings, about
             )
         self.offer()
         if now >= self._next_census:
             self._census(now)
         # Looking takes a small part of the time, however many files lie here.
-        cost = time.perf_counter() - began
-        pause = SETTLE if self.unsettled else max(period, 200 * cost)
+        pause = SETTLE if self.unsettled else max(period, min(200 * cost, LONGEST))
         self._next_look = now + pause
         return answers
 
