@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self
@@ -23,10 +24,12 @@ class Desk:
         journal: Journal,
         settings: Settings,
         tell: Callable[[str], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Open the folder and begin to watch it."""
-        self._inbox = Inbox(folder, journal, settings, tell)
+        """Open the folder and begin to watch it.  `clock` never goes back."""
+        self._inbox = Inbox(folder, journal, settings, tell, clock)
         self._tell = tell
+        self._woken = False
         self._watcher = Watcher([folder.todo, folder.done, folder.inbox], tell)
 
     @property
@@ -41,20 +44,23 @@ class Desk:
 
     def take_in(self) -> None:
         """Look whether anybody saved something, if that is due, and journal it."""
-        if not self._watcher.woken() and self._inbox.due():
+        woken = self._watcher.woken() or self._woken
+        if not woken and self._inbox.due():
             return
+        self._woken = False
         if answers := self._inbox.take_in(self._watcher.period):
             self._tell(f"took in {answers} answer{'s' * (answers > 1)}")
 
     def wait(self, seconds: float) -> None:
         """Sleep until something is saved or the next look is due, at most so long."""
-        self._watcher.wait(min(seconds, self._inbox.due()))
+        if self._watcher.wait(min(seconds, self._inbox.due())):
+            self._woken = True
 
     def __enter__(self) -> Self:
         """Take in all that was saved while no process ran."""
         self._inbox.take_in()
         while self._inbox.unsettled:
-            self._watcher.wait(SETTLE)
+            self.wait(SETTLE)
             self.take_in()
         return self
 

@@ -38,7 +38,8 @@ def wait(run: Run) -> None:
     if not desk.unsettled:
         if not run.patient:
             raise WaitingForPeople(
-                f"{files} label file(s) wait in {desk.todo}",
+                f"{files} label {'file waits' if files == 1 else 'files wait'} in"
+                f" {desk.todo}",
                 hint="Answer them in an editor or with 'onlinedpo label"
                 f" {run.folder.path}', then start the run again.",
             )
