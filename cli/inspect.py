@@ -87,7 +87,7 @@ def journal_of(folder: Path) -> Path:
 def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
     settings = ledger.settings
     iters, last = int(settings.get("iters", 0)), ledger.last_step
-    running = _is_locked(folder)
+    running = is_locked(folder)
     done = bool(iters) and ledger.steps >= iters
     return {
         "state": "running" if running else "finished" if done else "stopped",
@@ -137,7 +137,8 @@ def _people(ledger: Ledger) -> dict[str, Any] | None:
     }
 
 
-def _is_locked(folder: Path) -> bool:
+def is_locked(folder: Path) -> bool:
+    """Whether a process works on the run."""
     try:
         with (folder / "journal" / "lock").open("r") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -7,7 +7,11 @@ from importlib.metadata import version
 
 import click
 
+from onlinedpo.cli.agreement import agreement
+from onlinedpo.cli.export import export
 from onlinedpo.cli.inspect import show, status
+from onlinedpo.cli.label.command import label
+from onlinedpo.cli.rewind import rewind
 from onlinedpo.cli.run import run
 from onlinedpo.states.errors import OnlineDPOError
 
@@ -29,6 +33,10 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(status)
 cli.add_command(show)
+cli.add_command(label)
+cli.add_command(rewind)
+cli.add_command(export)
+cli.add_command(agreement)
 
 
 def main() -> None:

@@ -32,6 +32,7 @@ class Progress:
         self._first: tuple[int, float] | None = None
         self._steps: list[Step] = []
         self._waiting = 0
+        self._ledger: Ledger | None = None
 
     def __enter__(self) -> Self:
         """Begin the live view, on a terminal."""
@@ -65,7 +66,7 @@ class Progress:
 
     def doing(self, what: str, ledger: Ledger | None = None) -> None:
         """Show what the run does now."""
-        self._doing, self._waiting = what, 0
+        self._doing, self._waiting, self._ledger = what, 0, ledger
         self._refresh(ledger)
 
     def said(self, line: str) -> None:
@@ -95,7 +96,7 @@ class Progress:
             self._waiting = files
             self._console.print(Text(words.waiting_line(files, folder), style="bold"))
         self._doing = "waiting for people"
-        self._refresh(None)
+        self._refresh(self._ledger)
 
     def summary(self, ledger: Ledger) -> None:
         """Print what came out."""

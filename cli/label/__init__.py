@@ -1,0 +1,1 @@
+"""`onlinedpo label`: label pairs in the terminal, one key each."""
