@@ -31,7 +31,7 @@ from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal import disk
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import config, given
+from onlinedpo.states import given
 from onlinedpo.states.checks import plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
@@ -230,7 +230,7 @@ def _opening(journal: Journal, parts: _Parts) -> RunOpened:
         version=version("onlinedpo"),
         settings=parts.settings.as_dict(),
         model=parts.identity.as_dict(),
-        judge=parts.judge.identity if parts.judge else {"kind": config.HUMAN},
+        judge=parts.judge.identity if parts.judge else {"kind": "people"},
         data=parts.prompts.describe(),
         initial=parts.policy.initial_digest(),
     )

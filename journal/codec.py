@@ -68,7 +68,19 @@ def decode(payload: bytes) -> list[records.Record]:
 
 def as_map(record: records.Record) -> dict[str, Any]:
     """A record as plain data, with its kind, for `show` and JSON."""
-    return {"kind": _NAMES[type(record)], **_to_map(record)}
+    fields_of = {name: _as_text(value) for name, value in _to_map(record).items()}
+    return {"kind": _NAMES[type(record)], **fields_of}
+
+
+def _as_text(value: Any) -> Any:
+    """The same with bytes as text, which JSON has: what people saved is mostly that."""
+    if isinstance(value, bytes):
+        return value.decode(errors="backslashreplace")
+    if isinstance(value, dict):
+        return {key: _as_text(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(_as_text, value))
+    return value
 
 
 def _from_row(row: dict[str, Any]) -> records.Record:

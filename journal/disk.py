@@ -12,7 +12,8 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Container, Sequence
+from collections.abc import Container, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 
 from onlinedpo.journal.crashpoint import reached
@@ -178,8 +179,15 @@ def free_name(source: Path, folder: Path, taken: Container[str] = ()) -> str:
 
     `taken` are names to avoid although no file bears them now.
     """
-    name, number = source.name, 1
-    while name in taken or os.path.lexists(folder / name):
-        number += 1
-        name = f"{source.stem}-{number}{source.suffix}"
-    return name
+    return next(
+        name
+        for name in names(source)
+        if name not in taken and not os.path.lexists(folder / name)
+    )
+
+
+def names(source: Path) -> Iterator[str]:
+    """The file's own name, and then that with 2, 3 and so on."""
+    yield source.name
+    for number in count(2):
+        yield f"{source.stem}-{number}{source.suffix}"

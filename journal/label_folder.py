@@ -14,10 +14,11 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from onlinedpo.journal import disk
+from onlinedpo.states.answers import version
 
 _WITHDRAWN = ".withdrawn-"
 
@@ -52,6 +53,32 @@ class LabelFolder:
             disk.rename(hidden, self.done / disk.free_name(Path(name), self.done))
         disk.create(self.guidelines, guidelines.encode())
 
+    def finish_moves(self, read: Mapping[str, bytes]) -> None:
+        """Move what a crash left in todo/ after its answer had come into the journal.
+
+        `read` has the newest version that was read in each place.  Of such a file the
+        journal has the name in done/, and no file bears it.
+        """
+        for path in [*self.todo.iterdir()]:
+            digest = read.get(self.place(path))
+            if digest is None or path.is_symlink() or not path.is_file():
+                continue
+            with contextlib.suppress(OSError):
+                if version(path.read_bytes()) == digest:
+                    self._finish_move(path, digest, read)
+
+    def _finish_move(
+        self, path: Path, digest: bytes, read: Mapping[str, bytes]
+    ) -> None:
+        for name in disk.names(path):
+            place, there = f"done/{name}", os.path.lexists(self.done / name)
+            if read.get(place) == digest and not there:
+                disk.rename(path, self.done / name)
+                return
+            if place not in read and not there:
+                # No answer was given this name: somebody saved the same once more.
+                return
+
     def place(self, path: Path) -> str:
         """A file's place below labels/, as the journal names it."""
         return path.relative_to(self.path).as_posix()
@@ -79,8 +106,9 @@ class LabelFolder:
         """Take a file out of todo/ that is not wanted any more.
 
         As we wrote it, it is removed; if anybody saved something in it, it is kept in
-        done/.
+        done/.  A note beside it goes.
         """
+        self.forgive(self.todo / name)
         hidden = self.done / f"{_WITHDRAWN}{name}"
         with contextlib.suppress(FileNotFoundError):
             # Moved first and looked at then: so no version saved meanwhile is lost.
@@ -104,12 +132,35 @@ class LabelFolder:
         beside = path.with_name(path.name + ".receipt")
         disk.replace(beside, text.encode(errors="replace"), durable=False)
 
+    def withdraw_receipt(self, path: Path) -> None:
+        """Remove what was said beside a dropped file that has gone to done/."""
+        path.with_name(path.name + ".receipt").unlink(missing_ok=True)
+
     def guidelines_digest(self) -> str:
         """SHA-256 of the guidelines as they are now; empty if there are none."""
         try:
             return hashlib.sha256(self.guidelines.read_bytes()).hexdigest()
         except OSError:
             return ""
+
+
+class FreshNames:
+    """Names for files that go to done/: none that was ever given there before."""
+
+    def __init__(self, read: Mapping[str, bytes]) -> None:
+        """`read` has every place that the journal names."""
+        self._read = read
+        self._now: set[str] = set()
+
+    def __contains__(self, name: object) -> bool:
+        """Whether a name was given."""
+        return name in self._now or f"done/{name}" in self._read
+
+    def take(self, path: Path, folder: LabelFolder) -> str:
+        """The name that a file will have."""
+        name = folder.free_name(path, self)
+        self._now.add(name)
+        return name
 
 
 def _note(path: Path) -> Path:

@@ -50,16 +50,19 @@ def take(
     """Journal the answers in a dropped file; returns how many were new.
 
     Once they are in the journal the file goes to done/, with a receipt beside it.  A
-    file in which nothing could be used stays, with a receipt that says why.
+    file in which nothing could be used stays, with a receipt that says why.  One that
+    changes in done/ is read again: lines that are known there say nothing new.
     """
     place, digest = folder.place(saved.path), hashlib.sha256(saved.raw)
     ledger, name = journal.ledger, saved.path.name
     if ledger.read.get(place) == digest.digest() and not saved.problem:
-        _put_away_again(saved, folder, ledger, digest.digest())
+        _put_away_again(saved, folder, journal, digest)
         return 0
-    outcome, ended = _read(saved, place, journal, about)
+    in_done = saved.path.parent == folder.done
+    target = name if in_done else folder.free_name(saved.path, ())
+    outcome, ended = _read(saved, f"done/{target}", journal, about)
     usable = bool(outcome.votes) or outcome.unchanged > 0
-    kept_as = f"done/{folder.free_name(saved.path, ())}" if usable else place
+    kept_as = f"done/{target}" if usable else place
     bundle = Bundle(
         path=place,
         kept_as=kept_as,
@@ -77,13 +80,20 @@ def take(
         intake.take(journal, settings, part, ended)
     intake.take(journal, settings, [bundle], {})
     text = _receipt(name, bundle, outcome.pending)
-    if usable:
-        target = kept_as.removeprefix("done/")
+    if usable and not in_done:
         folder.receipt(folder.done / target, text)
-        folder.finish(saved.path, target)
+        _put_away(saved, folder, target)
     else:
         folder.receipt(saved.path, text)
     return len(outcome.votes)
+
+
+def was_read(place: str, ledger: Ledger) -> bool:
+    """Whether the file in this place was read as a dropped one.
+
+    It may go on growing there, if a slow copy was not at its end.
+    """
+    return len(ledger.read.get(place, b"")) == hashlib.sha256().digest_size
 
 
 def _read(
@@ -181,18 +191,36 @@ def _slot(asked: int, annotator: str, filled: Mapping[int, Vote]) -> int:
     return own[0] if own else free
 
 
+def _put_away(saved: Saved, folder: LabelFolder, target: str) -> None:
+    folder.finish(saved.path, target)
+    folder.withdraw_receipt(saved.path)
+
+
 def _put_away_again(
-    saved: Saved, folder: LabelFolder, ledger: Ledger, digest: bytes
+    saved: Saved, folder: LabelFolder, journal: Journal, digest: hashlib._Hash
 ) -> None:
     """The journal has this file already: a crash came before the move, or a re-drop."""
-    name = saved.path.name
-    if ledger.read.get(f"done/{name}") != digest:
+    name, known = saved.path.name, journal.ledger.read.get(f"done/{saved.path.name}")
+    if saved.path.parent == folder.done or known != digest.digest():
         return
     target = folder.free_name(saved.path, ())
     if target != name:
+        again = Bundle(
+            path=folder.place(saved.path),
+            kept_as=f"done/{target}",
+            sha256=digest.hexdigest(),
+            size=len(saved.raw),
+            format="",
+            taken=0,
+            unchanged=0,
+            refused=(),
+            more=0,
+            time=time.time(),
+        )
+        journal.append([again])
         text = f"{name} was read before; nothing in it is new.\n"
         folder.receipt(folder.done / target, text)
-    folder.finish(saved.path, target)
+    _put_away(saved, folder, target)
 
 
 def _receipt(name: str, bundle: Bundle, pending: int) -> str:

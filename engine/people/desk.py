@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.looks import SETTLE
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
+
+AGAIN = 5.0
+"""Seconds until a folder that failed is tried again."""
 
 
 class Desk:
@@ -30,6 +34,7 @@ class Desk:
         self._inbox = Inbox(folder, journal, settings, tell, clock)
         self._tell = tell
         self._woken = False
+        self._trouble = ""
         self._watcher = Watcher([folder.todo, folder.done, folder.inbox], tell)
 
     @property
@@ -43,12 +48,20 @@ class Desk:
         return self._inbox.unsettled
 
     def take_in(self) -> None:
-        """Look whether anybody saved something, if that is due, and journal it."""
+        """Offer what is wanted; look if that is due, and journal what was saved."""
         woken = self._watcher.woken() or self._woken
-        if not woken and self._inbox.due():
-            return
+        look = woken or not self._inbox.due()
         self._woken = False
-        if answers := self._inbox.take_in(self._watcher.period):
+        try:
+            if not look:
+                self._inbox.offer()
+                return
+            answers = self._inbox.take_in(self._watcher.period)
+        except OSError as error:
+            self._out_of_reach(error)
+            return
+        self._trouble = ""
+        if answers:
             self._tell(f"took in {answers} answer{'s' * (answers > 1)}")
 
     def wait(self, seconds: float) -> None:
@@ -56,9 +69,23 @@ class Desk:
         if self._watcher.wait(min(seconds, self._inbox.due())):
             self._woken = True
 
+    def _out_of_reach(self, error: OSError) -> None:
+        """Go on without the folder until it can be reached again: a drive may be away.
+
+        What the journal has is safe; what it does not have lies where it was saved.
+        """
+        if self._trouble != str(error):
+            self._trouble = str(error)
+            self._tell(
+                f"the labels folder fails: {error}. It is tried again every"
+                f" {AGAIN:.0f} s; what was saved there is taken in then"
+            )
+        with contextlib.suppress(OSError):
+            self._inbox.start_over(AGAIN)
+
     def __enter__(self) -> Self:
         """Take in all that was saved while no process ran."""
-        self._inbox.take_in()
+        self.take_in()
         while self._inbox.unsettled:
             self.wait(SETTLE)
             self.take_in()
@@ -66,5 +93,5 @@ class Desk:
 
     def __exit__(self, *_: object) -> None:
         """Let nobody watch any more; files that are not wanted go, the others stay."""
-        with self._watcher:
+        with self._watcher, contextlib.suppress(OSError):
             self._inbox.offer()

@@ -20,7 +20,7 @@ from onlinedpo.engine.people.reading import (
     fitting,
     read,
 )
-from onlinedpo.journal.label_folder import LabelFolder
+from onlinedpo.journal.label_folder import FreshNames, LabelFolder
 from onlinedpo.journal.looks import SETTLE, Looks, Saved
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import label_file
@@ -62,15 +62,14 @@ class Inbox:
         self._settings = settings
         self._tell = tell
         self._clock = clock
-        self._todo = Looks(folder.todo, limit=MAX_LABEL_FILE)
-        self._done = Looks(folder.done, limit=MAX_LABEL_FILE)
-        self._inbox = Looks(folder.inbox, limit=bundles.MAX_FILE)
         self._offered: dict[str, bytes] = {}
+        self._offered_at: tuple[int, bytes] | None = None
         self._gone: set[str] = set()
         self._told: set[Path] = set()
         self._next_look = self._next_census = 0.0
-        folder.make(GUIDELINES.format(rubric=settings.judge_system))
+        self.start_over()
         # A crash may have come between an answer and what follows from it.
+        folder.finish_moves(journal.ledger.read)
         intake.settle(journal, settings, journal.ledger.turns)
         self.offer()
         self._clear_leftovers()
@@ -92,9 +91,11 @@ class Inbox:
         can have settled.
         """
         began, now = time.perf_counter(), self._clock()
-        about = self._circumstances()
-        saved = [*self._todo.look(now), *self._done.look(now)]
-        dropped = [*self._inbox.look(now)]
+        about, ledger = self._circumstances(), self._journal.ledger
+        saved, dropped = [*self._todo.look(now)], [*self._inbox.look(now)]
+        for file in self._done.look(now):
+            bundle = bundles.was_read(self.folder.place(file.path), ledger)
+            (dropped if bundle else saved).append(file)
         cost = time.perf_counter() - began
         answers = self._take_files(sorted(saved, key=lambda s: s.time), about)
         for file in dropped:
@@ -111,16 +112,30 @@ class Inbox:
 
     def offer(self) -> None:
         """Let todo/ hold a file for each answer that is wanted, and for no other."""
+        if self._offered_at == self._journal.position:
+            # Nothing was said since, so nothing else is wanted.
+            return
         turns = self._journal.ledger.turns
         wanted = {_name(ask): ask for ask in self._journal.ledger.open_asks()}
         for name in self._offered.keys() - wanted.keys():
-            self.folder.withdraw(name, self._offered.pop(name))
+            self.folder.withdraw(name, self._offered[name])
+            del self._offered[name]
             self._gone.discard(name)
         for name in sorted(wanted.keys() - self._offered.keys()):
             sampled = turns[wanted[name].ticket].sampled
             assert sampled is not None
-            self._offered[name] = self._rendered(sampled, wanted[name])
-            self.folder.offer(name, self._offered[name])
+            content = self._rendered(sampled, wanted[name])
+            self.folder.offer(name, content)
+            self._offered[name] = content
+        self._offered_at = self._journal.position
+
+    def start_over(self, pause: float = 0.0) -> None:
+        """Make the folders that are missing; look at all anew, after a pause."""
+        self._todo = Looks(self.folder.todo, limit=MAX_LABEL_FILE)
+        self._done = Looks(self.folder.done, limit=MAX_LABEL_FILE)
+        self._inbox = Looks(self.folder.inbox, limit=bundles.MAX_FILE)
+        self._next_look = self._clock() + pause
+        self.folder.make(GUIDELINES.format(rubric=self._settings.judge_system))
 
     def _circumstances(self) -> Circumstances:
         return Circumstances(
@@ -143,13 +158,13 @@ class Inbox:
     def _take_files(self, saved: Iterable[Saved], about: Circumstances) -> int:
         ledger, folder = self._journal.ledger, self.folder
         files = []
-        names = _Names(ledger.read)
+        names = FreshNames(ledger.read)
         for one in saved:
             if self._offered.get(one.path.name) == one.raw:
                 continue
             kept_as = folder.place(one.path)
             if one.path.parent == folder.todo:
-                kept_as = f"done/{names.take(one, folder)}"
+                kept_as = f"done/{names.take(one.path, folder)}"
             files.append(read(one, folder.place(one.path), kept_as, about, ledger.read))
         ended = self._ended(files)
         files = [fitting(file, ledger, ended) for file in files]
@@ -173,6 +188,8 @@ class Inbox:
                 name = fact.kept_as.removeprefix("done/")
                 if self.folder.finish(path, name):
                     self._todo.moved(path.name, self._done, name)
+                else:
+                    self._todo.forget(path.name)
             self.folder.forgive(path)
         elif fact.reason == NO_CHOICE:
             self.folder.forgive(path)
@@ -217,23 +234,6 @@ class Inbox:
         for name, ask in asks.items():
             if ask.ticket in pairs:
                 self.folder.withdraw(name, self._rendered(pairs[ask.ticket], ask))
-
-
-class _Names:
-    """Names for files that go to done/: none that was ever given there before."""
-
-    def __init__(self, read: dict[str, bytes]) -> None:
-        self._read = read
-        self._now: set[str] = set()
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._now or f"done/{name}" in self._read
-
-    def take(self, saved: Saved, folder: LabelFolder) -> str:
-        """The name that this version will have."""
-        name = folder.free_name(saved.path, self)
-        self._now.add(name)
-        return name
 
 
 def _name(ask: Ask) -> str:

@@ -10,6 +10,7 @@ from onlinedpo.journal.writer import Journal
 from onlinedpo.states import labelling
 from onlinedpo.states.config import Settings
 from onlinedpo.states.records import Escalated, Record, Vote
+from onlinedpo.states.turns import Turn
 
 
 def take(
@@ -29,11 +30,13 @@ def take(
     turns: list[Record] = []
     if settings.late_labels == "requeue":
         number = journal.ledger.next_ticket
-        for ticket, pair in ended.items():
-            late = [vote for vote in votes if vote.ticket == ticket]
-            again = corrected(pair, late, journal.ledger, settings.resolve, number)
-            number += len(again) > 1
-            turns += again
+        # A pair that was corrected before is there once for each of its tickets.
+        for pair in {id(pair): pair for pair in ended.values()}.values():
+            late = [vote for vote in votes if ended.get(vote.ticket) is pair]
+            if late:
+                again = corrected(pair, late, journal.ledger, settings.resolve, number)
+                number += len(again) > 1
+                turns += again
     journal.append([*facts, *turns])
     settle(journal, settings, {vote.ticket for vote in votes})
 
@@ -44,7 +47,7 @@ def settle(journal: Journal, settings: Settings, tickets: Iterable[int]) -> None
     asked, facts = ledger.asked, list[Record]()
     for ticket in sorted(tickets):
         turn = ledger.turns.get(ticket)
-        if turn is None:
+        if turn is None or _corrected(turn):
             continue
         left = settings.label_budget is None or asked < settings.label_budget
         for fact in labelling.settle(turn, settings.resolve, now, may_ask=left):
@@ -53,3 +56,8 @@ def settle(journal: Journal, settings: Settings, tickets: Iterable[int]) -> None
                 asked += fact.slots - turn.slots
     if facts:
         journal.append(facts)
+
+
+def _corrected(turn: Turn) -> bool:
+    """Whether late answers, to an earlier turn, have labelled this one."""
+    return bool(turn.label) and not (turn.slots or turn.votes or turn.verdicts)

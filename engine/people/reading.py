@@ -46,8 +46,14 @@ class Read:
     saved: Saved
     ask: Ask | None
     fact: Vote | Kept
-    new: bool
-    """Whether the journal does not have this version yet."""
+    known: bool
+    """Whether it is what the journal had last from this place."""
+
+    @property
+    def new(self) -> bool:
+        """Whether somebody saved it since: an answer leaves todo/ once it is read."""
+        moves = isinstance(self.fact, Vote) and self.fact.path != self.fact.kept_as
+        return moves or not self.known
 
 
 def read(
@@ -58,17 +64,13 @@ def read(
     known: Mapping[str, bytes],
 ) -> Read:
     """What a saved label file says; whether its pair fits is not checked yet."""
-    digest = version(saved.raw)
-    new = known.get(place) != digest
-    if not new and known.get(f"done/{saved.path.name}") == digest:
-        # A crash came between the append and the move: it goes where it was to go.
-        kept_as = f"done/{saved.path.name}"
+    same = known.get(place) == version(saved.raw)
     try:
         ask, answer = _parse(saved, about.run)
     except Unreadable as error:
-        return Read(saved, None, _kept(saved, place, str(error)), new)
+        return Read(saved, None, _kept(saved, place, str(error)), same)
     if answer.choice is None:
-        return Read(saved, ask, _kept(saved, place, NO_CHOICE), new)
+        return Read(saved, ask, _kept(saved, place, NO_CHOICE), same)
     shown = about.shown(ask)
     vote = Vote(
         ticket=ask.ticket,
@@ -87,7 +89,7 @@ def read(
         saved=saved.time,
         time=time.time(),
     )
-    return Read(saved, ask, vote, new)
+    return Read(saved, ask, vote, same)
 
 
 def fitting(file: Read, standing: Standing, ended: Mapping[int, Ended]) -> Read:
