@@ -17,8 +17,8 @@ DEFAULT_RUBRIC = (
     " is shown first."
 )
 
-HUMAN = "human"
-"""The judge's name where people judge."""
+PEOPLE = ("human", "file")
+"""Judges that answer through the labels folder; in a run the two are the same."""
 
 
 def _setting(
@@ -112,7 +112,7 @@ class Settings:
     judge: str = _setting(
         "Qwen/Qwen3-0.6B",
         "Who judges: a model, by local path or Hub id (the policy's own base is"
-        " shared), or human: people, by files in RUN/labels.",
+        " shared), or human: people, or file: another program, by files in RUN/labels.",
         resumable=True,
     )
     judge_system: str = _setting(DEFAULT_RUBRIC, "The rubric that the judge is given.")
@@ -224,7 +224,7 @@ class Settings:
     @property
     def people_judge(self) -> bool:
         """Whether people judge every pair."""
-        return self.judge == HUMAN
+        return self.judge in PEOPLE
 
     @property
     def asks_people(self) -> bool:

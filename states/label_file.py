@@ -28,6 +28,7 @@ from onlinedpo.states.records import Messages, Sampled
 from onlinedpo.states.visible import visible
 
 _FIELDS = ("choice", "annotator", "seconds", "note")
+_FIELD = re.compile(r"[\s>*\-]*([A-Za-z]+)[\s*]*[:=](.*)$")
 _LEGEND = """\
 # Write after "choice:" one of: 1  2  strongly 1  strongly 2  tie  both bad  skip
 # (or undo, to take an answer back). Name and note are optional. Then save."""
@@ -102,23 +103,19 @@ def text_of(messages: Messages) -> str:
 
 def identify(text: str) -> tuple[Ask, str] | None:
     """(what the file answers, the run it is of) from its head, or None."""
-    head = re.match(r"\s*---\s*\n(.*?)\n---\s*(?:\n|$)", text, re.S)
-    found = dict(re.findall(r"^\s*(id|run)\s*:\s*(\S+)", head[1], re.M)) if head else {}
+    head = re.match(r"\s*---[ \t\r]*\n(.*?)\n---[ \t\r]*(?:\n|$)", text, re.S)
+    line = r"^[ \t]*(id|run)[ \t]*:[ \t]*(\S+)"
+    lines = re.findall(line, head[1], re.M) if head else []
+    # The first of each is ours, should the head's end be gone and a response follow.
+    found = dict(reversed(lines))
     ask = Ask.parse(found.get("id", ""))
     return (ask, found.get("run", "")) if ask else None
 
 
 def read(text: str, ask: Ask) -> Answer:
     """What a person wrote below the last rule; raises `Unreadable`."""
-    rule = re.compile(rf"^.*your answer to {re.escape(str(ask))} .*$", re.M)
-    rules = list(rule.finditer(text))
-    if not rules:
-        raise Unreadable(
-            f'the line "---- your answer to {ask} ... ----" is not there any more, so'
-            " it cannot be told what your answer is. Write it back, with"
-            ' "choice: 1" on a line of its own below it.'
-        )
-    fields = _fields(text[rules[-1].end() :])
+    _, below = _at_rule(text, ask)
+    fields = _fields(below)
     return Answer(
         choice=_choice(fields["choice"]),
         annotator=" ".join("".join(fields["annotator"]).split()),
@@ -128,19 +125,50 @@ def read(text: str, ask: Ask) -> Answer:
 
 
 def fill(text: str, ask: Ask, **wanted: str) -> str:
-    """The file with answers put in, as an editor would: nothing else is changed."""
-    end = list(re.finditer(rf"^.*your answer to {re.escape(str(ask))} .*$", text, re.M))
-    head, tail = text[: end[-1].end()], text[end[-1].end() :]
+    """The file with answers put in, as an editor would: nothing else is changed.
+
+    Raises `Unreadable` where the rule is gone.
+    """
+    above, below = _at_rule(text, ask)
+    lines = below.split("\n")
     for name, value in wanted.items():
-        line = re.compile(rf"^{name}[ \t]*:.*$", re.M | re.I)
-        written = f"{name}: {' '.join(value.split())}"
-        if name == "note" and (found := line.search(tail)):
-            tail = tail[: found.start()] + written + "\n"
-        elif line.search(tail):
-            tail = line.sub(written.replace("\\", r"\\"), tail, count=1)
-        else:
-            tail = re.sub(r"^note\s*:", f"{written}\nnote:", tail, count=1, flags=re.M)
-    return head + tail
+        lines = _put(lines, name, f"{name}: {' '.join(value.split())}")
+    return above + "\n".join(lines)
+
+
+def _put(lines: list[str], name: str, written: str) -> list[str]:
+    """The lines below the rule with one field written anew, or added."""
+    names = [_name_and_value(line)[0] for line in lines]
+    last = len(lines) - (len(lines) > 1 and not lines[-1])
+    note = names.index("note") if "note" in names else last
+    if name == "note":
+        return [*lines[:note], written, ""]
+    old = [n for n in range(note) if names[n] == name]
+    if not old:
+        return [*lines[:note], written, *lines[note:]]
+    written += "\r" * lines[old[0]].endswith("\r")
+    others = {n: line for n, line in enumerate(lines) if n not in old}
+    return [line for _, line in sorted((others | {old[0]: written}).items())]
+
+
+def _at_rule(text: str, ask: Ask) -> tuple[str, str]:
+    """What stands down to the last rule, and what below it; raises `Unreadable`."""
+    rule = rf"^[^\w\n]*your answer to {re.escape(str(ask))}(?!\w|\.\d).*$"
+    rules = list(re.finditer(rule, text, re.M))
+    if not rules:
+        raise Unreadable(
+            f'the line "---- your answer to {ask} ... ----" is not there any more, so'
+            " it cannot be told what your answer is. Write it back, with"
+            ' "choice: 1" on a line of its own below it.'
+        )
+    return text[: rules[-1].end()], text[rules[-1].end() :]
+
+
+def _name_and_value(line: str) -> tuple[str, str]:
+    """A field's name, if the line begins one, and what follows."""
+    found = _FIELD.match(line)
+    name = found[1].casefold() if found else ""
+    return (name, found[2]) if found and name in _FIELDS else ("", line)
 
 
 def _fields(tail: str) -> dict[str, list[str]]:
@@ -148,12 +176,11 @@ def _fields(tail: str) -> dict[str, list[str]]:
     fields: dict[str, list[str]] = {name: [] for name in _FIELDS}
     in_note = False
     for line in tail.split("\n"):
-        found = re.match(r"[\s>*\-]*([A-Za-z]+)[\s*]*[:=](.*)$", line)
-        name = found[1].casefold() if found else ""
+        name, value = _name_and_value(line)
         if in_note:
             fields["note"].append(line)
-        elif found and name in fields:
-            fields[name].append(found[2])
+        elif name:
+            fields[name].append(value)
             in_note = name == "note"
         elif line.strip() and not line.lstrip().startswith("#"):
             raise Unreadable(

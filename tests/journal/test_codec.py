@@ -12,7 +12,7 @@ import pytest
 
 from onlinedpo.journal.codec import KINDS, VERSION, as_map, decode, encode
 from onlinedpo.states.errors import JournalError
-from onlinedpo.states.records import Record
+from onlinedpo.states.records import Completion, Label, Reason, Record, Sampled
 from tests.states import facts
 
 PLAIN: list[Record] = [
@@ -25,6 +25,13 @@ PLAIN: list[Record] = [
     facts.label(3),
     facts.dropped(4),
     facts.step(1, 3),
+    facts.escalated(3, 2),
+    facts.vote(3),
+    facts.kept(),
+    facts.bundle(),
+    facts.withdrawn(3),
+    facts.restored(facts.sampled(3), facts.people_say(3), Reason.TIE, facts.vote(3)),
+    facts.rewound(0, (3, 4), (5,)),
     facts.held_out(),
     facts.evaluated(1, "win", "tie"),
 ]
@@ -48,6 +55,16 @@ AWKWARD: dict[str, Record] = {
     "unicode keys": replace(facts.verdict(0), judge={"\N{SNOWMAN}": {"": None}}),
     "nested mappings": facts.process_started(a={"b": {"c": (1, (2.5, "x"), True)}}),
     "bytes": facts.process_started(a=b"\x00\xff"),
+    "a file that is no text": facts.vote(0, raw=bytes(range(256)), note=SURROGATE),
+    "an empty file": facts.kept(raw=b""),
+    "time taken": facts.vote(0, seconds=-0.0),
+    "no bad lines": replace(facts.bundle(), refused=()),
+    "nothing to go back to": facts.rewound(0),
+    "neither is better": facts.people_say(0, None, Reason.BAD),
+    "a second turn": facts.sampled(9, repeats=0),
+    "nobody was asked": replace(
+        facts.restored(facts.sampled(0), facts.label(0)), verdicts=()
+    ),
     "a null": facts.verdict(0, winner=None, failure="none"),
 }
 
@@ -109,7 +126,7 @@ def rows() -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"kind": "telepathy"}, "'telepathy' of version 1 is not known"),
+        ({"kind": "telepathy"}, f"'telepathy' of version {VERSION} is not known"),
         ({"v": VERSION + 1}, f"'label' of version {VERSION + 1} is not known"),
         ({"v": 10**6}, "'label' of version 1000000 is not known"),
     ],
@@ -121,6 +138,66 @@ def test_a_record_of_a_newer_version_is_refused(
     with pytest.raises(JournalError, match=says) as refused:
         decode(msgpack.packb([{**rows()[0], **change}]))
     assert "newer" in refused.value.hint
+
+
+# As onlinedpo 0.1.0 wrote them, before people could judge.
+OLD_SIDE = {"tokens": [4, 5], "text": "a", "finish": "stop"}
+OLD: list[tuple[dict[str, Any], Record]] = [
+    (
+        {
+            "kind": "sampled",
+            "v": 1,
+            "ticket": 3,
+            "epoch": 0,
+            "prompt": 3,
+            "messages": [{"role": "user", "content": "?"}],
+            "prompt_tokens": [1, 2, 3],
+            "first": OLD_SIDE,
+            "second": {**OLD_SIDE, "text": "b"},
+            "step": 0,
+            "time": 1.5,
+        },
+        Sampled(
+            ticket=3,
+            epoch=0,
+            prompt=3,
+            messages=({"role": "user", "content": "?"},),
+            prompt_tokens=(1, 2, 3),
+            first=Completion(tokens=(4, 5), text="a", finish="stop"),
+            second=Completion(tokens=(4, 5), text="b", finish="stop"),
+            step=0,
+            time=1.5,
+            repeats=None,
+        ),
+    ),
+    (
+        {
+            "kind": "label",
+            "v": 1,
+            "ticket": 3,
+            "chosen": "second",
+            "source": "judge",
+            "confidence": 0.9,
+            "time": 1.5,
+        },
+        Label(
+            ticket=3,
+            chosen="second",
+            source="judge",
+            confidence=0.9,
+            time=1.5,
+            reason="",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("row", "record"), OLD, ids=["sampled", "label"])
+def test_a_record_of_an_earlier_version_is_read(
+    row: dict[str, Any], record: Record
+) -> None:
+    """A run that was begun before people could judge goes on."""
+    assert decode(msgpack.packb([row])) == [record]
 
 
 @pytest.mark.parametrize(
@@ -158,5 +235,13 @@ def test_a_record_is_plain_data_for_people() -> None:
     told = as_map(facts.sampled(3))
     assert told["kind"] == "sampled"
     assert told["first"]["tokens"] == (4, 5, 6)
-    for record in PLAIN:
+    for record in [*PLAIN, *AWKWARD.values()]:
         assert json.loads(json.dumps(as_map(record)))["kind"] in KINDS
+
+
+def test_what_a_person_saved_is_shown_as_they_saved_it() -> None:
+    """Text is text; bytes that are none are spelled; also inside other records."""
+    vote = facts.vote(0, raw=b"choice: 1\n\xff \xc3\xa9")
+    assert as_map(vote)["raw"] == "choice: 1\n\\xff \xe9"
+    pair = facts.restored(facts.sampled(0), facts.label(0), "", vote)
+    assert as_map(pair)["votes"][0]["raw"] == as_map(vote)["raw"]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onlinedpo.journal import frames, writer
-from onlinedpo.journal.codec import encode
+from onlinedpo.journal.codec import VERSION, encode
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import IllegalMove, JournalError, OnlineDPOError, RunLocked
@@ -177,11 +177,13 @@ def test_what_cannot_be_read_in_a_frame_names_its_place(folder: Path) -> None:
     size = len(path.read_bytes())
     *_, last = frames.scan(path.read_bytes(), frames.decode_segment(path.read_bytes()))
     assert isinstance(last, frames.Frame)
-    newer = encode([facts.label(0)]).replace(b"\xa1v\x01", b"\xa1v\x02")
+    ours, theirs = (b"\xa1v" + bytes([v]) for v in (VERSION, VERSION + 1))
+    newer = encode([facts.label(0)]).replace(ours, theirs)
+    assert theirs in newer
     path.write_bytes(
         path.read_bytes() + frames.encode_frame(kit.RUN, last.chain, 2, newer)[0]
     )
-    place = re.escape(f"{path}: byte {size}: frame 2: ") + ".*version 2"
+    place = re.escape(f"{path}: byte {size}: frame 2: ") + f".*version {VERSION + 1}"
     for read in (Reader(folder).fold, lambda: kit.recorded(folder)):
         with pytest.raises(JournalError, match=place) as refused:
             read()

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from onlinedpo.states.answers import Value
 from onlinedpo.states.config import Settings
 from onlinedpo.states.records import (
+    Bundle,
     Completion,
     Dropped,
+    Escalated,
     Evaluated,
     HeldOut,
+    Kept,
     Label,
     ProcessStarted,
     Reason,
     Record,
+    Restored,
+    Rewound,
     RunOpened,
     Sampled,
     Shown,
@@ -22,6 +28,9 @@ from onlinedpo.states.records import (
     Submitted,
     TailCut,
     Verdict,
+    Vote,
+    Why,
+    Withdrawn,
 )
 
 NOW = 1_700_000_000.5
@@ -67,6 +76,7 @@ def sampled(
     *,
     prompt_tokens: tuple[int, ...] = (1, 2, 3),
     step: int = 0,
+    repeats: int | None = None,
 ) -> Sampled:
     """A pair; its two completions differ unless they are given."""
     return Sampled(
@@ -79,6 +89,7 @@ def sampled(
         second=second or completion(7, 8, finish="length"),
         step=step,
         time=NOW,
+        repeats=repeats,
     )
 
 
@@ -113,8 +124,93 @@ def verdict(
 
 
 def label(ticket: int, chosen: Side = "first") -> Label:
-    """A decision."""
+    """A judge's decision."""
     return Label(ticket=ticket, chosen=chosen, source="judge", confidence=0.9, time=NOW)
+
+
+def people_say(ticket: int, chosen: Side | None = "first", reason: str = "") -> Label:
+    """A decision of people, who may also find that neither is better."""
+    return Label(
+        ticket=ticket,
+        chosen=chosen,
+        source="human",
+        confidence=1.0,
+        time=NOW,
+        reason=reason,
+    )
+
+
+def escalated(ticket: int, slots: int = 1, why: str = Why.HUMAN) -> Escalated:
+    """People are asked for so many answers."""
+    return Escalated(ticket=ticket, slots=slots, why=why, time=NOW)
+
+
+def vote(ticket: int, value: Value = "first", slot: int = 1, **wanted: Any) -> Vote:
+    """An answer, saved as a label file of its own."""
+    name = f"{ticket}-{slot}.md"
+    plain: dict[str, Any] = {
+        "ticket": ticket,
+        "slot": slot,
+        "value": value,
+        "strong": False,
+        "shown": "first-second",
+        "annotator": "anna",
+        "source": "human",
+        "note": "",
+        "raw": f"choice: {value}".encode(),
+        "path": f"todo/{name}",
+        "kept_as": f"done/{name}",
+        "seconds": None,
+        "guidelines": "9a",
+        "saved": NOW - 1,
+        "time": NOW,
+    }
+    return Vote(**(plain | wanted))
+
+
+def kept(path: str = "todo/0-1.md", raw: bytes = b"choice:") -> Kept:
+    """A file that was saved without an answer."""
+    return Kept(path=path, raw=raw, reason="no choice yet", time=NOW)
+
+
+def bundle(path: str = "inbox/a.jsonl") -> Bundle:
+    """A dropped file with two answers and two lines that are none."""
+    return Bundle(
+        path=path,
+        kept_as=path.replace("inbox", "done"),
+        sha256="ab" * 32,
+        size=400,
+        format="jsonl",
+        taken=2,
+        unchanged=1,
+        refused=((3, "no choice"), (7, "no such pair")),
+        more=0,
+        time=NOW,
+    )
+
+
+def withdrawn(ticket: int) -> Withdrawn:
+    """The answer was taken back."""
+    return Withdrawn(ticket=ticket, time=NOW)
+
+
+def restored(pair: Sampled, label: Label, was: str = "", *votes: Vote) -> Restored:
+    """A pair that had ended, as it is put back."""
+    return Restored(
+        sampled=pair,
+        slots=len(votes),
+        verdicts=(verdict(pair.ticket),),
+        votes=votes,
+        label=label,
+        was=was,
+        time=NOW,
+    )
+
+
+def rewound(to: int, *batches: tuple[int, ...]) -> Rewound:
+    """The steps after one are undone; these batches are trained on next."""
+    tickets = tuple(ticket for batch in batches for ticket in batch)
+    return Rewound(to=to, tickets=tickets, batches=batches, time=NOW)
 
 
 def dropped(ticket: int, reason: str = Reason.TIE) -> Dropped:

@@ -42,6 +42,15 @@ OUTSIDE: dict[str, list[Any]] = {
     "top_k": [-1],
     "min_p": [-0.1, 1.1],
     "judge_orders": [0, 3],
+    "escalate_below": [0.49, 1.01, -1, math.nan],
+    "human_share": [-0.01, 1.01, math.nan],
+    "label_budget": [-1],
+    "max_waiting": [0],
+    "max_staleness": [-1],
+    "when_stale": ["keep it", "Drop", ""],
+    "late_labels": ["rewind", ""],
+    "overlap": [-0.1, 1.1, math.nan],
+    "resolve": ["last", "third", ""],
     "steps_per_report": [0],
     "steps_per_eval": [0],
     "val_prompts": [-1],
@@ -59,6 +68,16 @@ EDGES: dict[str, list[Any]] = {
     "top_k": [0],
     "min_p": [0, 1],
     "judge_orders": [1, 2],
+    "escalate_below": [None, 0.5, 1],
+    "human_share": [0, 1],
+    "label_budget": [None, 0],
+    "max_waiting": [None, 1],
+    "max_staleness": [None, 0],
+    "when_stale": ["drop", "requeue", "keep"],
+    "late_labels": ["record", "requeue"],
+    "overlap": [0, 1],
+    "resolve": ["first", "majority", "adjudicate"],
+    "annotator": [None, "anna"],
     "val_prompts": [0],
     "save_every": [None, 1],
     "adapter_path": [None, "here"],
@@ -225,3 +244,32 @@ def test_defaults_are_not_shared() -> None:
 def test_a_step_takes_all_accumulated_batches() -> None:
     """Pairs per step are batch_size times grad_accumulation_steps."""
     assert Settings(batch_size=3, grad_accumulation_steps=5).pairs_per_step == 15
+
+
+@pytest.mark.parametrize(
+    ("wanted", "asks"),
+    [
+        ({}, False),
+        ({"judge": "human"}, True),
+        ({"judge": "file"}, True),
+        ({"escalate_below": 0.5}, True),
+        ({"human_share": 0.01}, True),
+        ({"overlap": 1.0, "resolve": "majority"}, False),
+    ],
+)
+def test_people_are_asked_only_if_a_setting_says_so(
+    wanted: dict[str, Any], asks: bool
+) -> None:
+    """As judges, where a model is in doubt, or about a random share."""
+    settings = Settings(**wanted)
+    assert settings.asks_people is asks
+    assert settings.people_judge is ("judge" in wanted)
+
+
+def test_how_many_pairs_may_wait_for_people() -> None:
+    """As many as are said; else those of eight steps, or of one if people judge all."""
+    step: dict[str, Any] = {"batch_size": 3, "grad_accumulation_steps": 2}
+    assert Settings(**step).may_wait == 48
+    assert Settings(**step, judge="human").may_wait == 6
+    for judge in ("human", "some/model"):
+        assert Settings(**step, judge=judge, max_waiting=5).may_wait == 5

@@ -14,7 +14,7 @@ from onlinedpo.journal.codec import decode, encode
 from onlinedpo.states.errors import IllegalMove
 from onlinedpo.states.ledger import Ledger, Round
 from onlinedpo.states.lifecycle import LiveMachine, Phase, by_table
-from onlinedpo.states.records import Reason, Record
+from onlinedpo.states.records import Reason, Record, Why
 from tests.states import facts
 
 
@@ -71,6 +71,35 @@ def a_run() -> list[Record]:
     ]
 
 
+def a_run_with_people() -> list[Record]:
+    """The same, with people: asked twice, answering, withdrawing, late, rewound."""
+    return [
+        *a_run(),
+        facts.submitted(7),
+        facts.escalated(7, 2, Why.SHARE),
+        facts.vote(7),
+        facts.vote(7, "second", 2),
+        facts.vote(7, "undo", 2),
+        facts.vote(7, "tie", 2),
+        facts.kept(),
+        facts.people_say(7),
+        facts.withdrawn(7),
+        facts.people_say(7, None, Reason.TIE),
+        facts.bundle(),
+        facts.vote(4, "second"),
+        facts.restored(
+            facts.sampled(4, step=1),
+            facts.people_say(4, "second"),
+            "",
+            facts.vote(4, "second"),
+        ),
+        facts.restored(facts.sampled(5, step=1), facts.people_say(5), Reason.TIE),
+        facts.rewound(1, (4,), (5,)),
+        facts.step(2, 4, state="s2"),
+        facts.dropped(7, Reason.TIE),
+    ]
+
+
 def test_a_run_adds_up() -> None:
     """Counts, digests, seconds and what is in flight are what the facts say."""
     ledger = ledger_of(*a_run())
@@ -88,6 +117,7 @@ def test_a_run_adds_up() -> None:
     assert ledger.last_step == facts.step(2, 4)
     assert ledger.environment == {"device": "cpu"}
     assert ledger.changed == {"iters": 7}
+    assert ledger.settings == facts.run_opened(batch_size=2, iters=7).settings
     assert ledger.tails == [facts.tail_cut()]
     assert ledger.reference == facts.held_out()
     assert [ledger.evaluated(step) for step in (0, 1, 2)] == [True, False, True]
@@ -100,7 +130,7 @@ def test_a_run_adds_up() -> None:
 def test_live_run_reader_and_journal_give_the_same_state() -> None:
     """After each fact the live ledger equals the one folded from encoded facts."""
     live, read = ledger_of(live=True), ledger_of()
-    for record in a_run():
+    for record in a_run_with_people():
         live.fold(record)
         for again in decode(encode([record])):
             read.fold(again)
@@ -128,6 +158,16 @@ def test_live_run_reader_and_journal_give_the_same_state() -> None:
         ([], facts.step(1, 0), "prompt 0 is not known"),
         ([], facts.step(2), "step 2 after step 0"),
         ([], facts.step(0), "step 0 after step 0"),
+        ([], facts.escalated(0), "prompt 0 is not known"),
+        ([facts.sampled(0)], facts.escalated(0), "prompt 0: .*not asked about"),
+        ([facts.dropped(0)], facts.escalated(0), "prompt 0 has ended already"),
+        ([], facts.vote(0), "prompt 0 is not known"),
+        ([facts.sampled(0)], facts.vote(0), "prompt 0: .*was not asked"),
+        ([], facts.withdrawn(0), "prompt 0 is not known"),
+        ([facts.sampled(0)], facts.withdrawn(0), "is sampled cannot withdraw"),
+        ([facts.dropped(0)], facts.withdrawn(0), "prompt 0 has ended already"),
+        ([], facts.rewound(1), "step 1 is yet to come"),
+        ([facts.dropped(0)], facts.rewound(0, (0,)), "prompt 0 was not put back"),
     ],
 )
 def test_a_fact_out_of_turn_is_an_error_that_names_the_prompt(
@@ -143,19 +183,36 @@ def test_a_fact_out_of_turn_is_an_error_that_names_the_prompt(
 @pytest.mark.parametrize(
     ("fact", "says"),
     [
-        (facts.label(0, "second"), "prompt 0: .* is labelled cannot label"),
-        (facts.dropped(0), "prompt 0: .* is labelled cannot drop"),
         (facts.submitted(0), "prompt 0: .* is labelled cannot submit"),
         (facts.verdict(0), "prompt 0: .*not asked"),
         (facts.step(1, 0, 0), "prompt 0 has ended already"),
         (facts.step(2, 0), "step 2 after step 0"),
+        (facts.escalated(0), "prompt 0: .*not asked"),
+        (facts.sampled(0), "prompt 0 is sampled out of turn"),
+        (facts.rewound(0, (0,)), "prompt 0 was not put back"),
     ],
 )
-def test_a_label_is_final_and_is_trained_on_once(fact: Record, says: str) -> None:
-    """What is labelled is applied, once, in the next step, and nothing else."""
+def test_what_is_labelled_is_trained_on_once(fact: Record, says: str) -> None:
+    """No second verdict, no second step, and no way back to the judge."""
     ledger = ledger_of(*chain(*facts.life(0, 1)[:3]))
     with pytest.raises(IllegalMove, match=says):
         ledger.fold(fact)
+
+
+def test_a_label_stands_until_the_next_step() -> None:
+    """People may change it, take it back or drop the pair; the last word counts."""
+    ledger = ledger_of(*chain(*facts.life(0, 1)[:3]), facts.people_say(0, "second"))
+    assert [pair.chosen for pair in ledger.batch(1)] == ["second"]
+    ledger.fold(facts.withdrawn(0))
+    assert (ledger.batch(1), ledger.turns[0].label) == ([], None)
+    assert ledger.turns[0].phase is Phase.JUDGING
+    ledger.fold(facts.people_say(0))
+    assert [pair.chosen for pair in ledger.batch(1)] == ["first"]
+    ledger.fold(facts.people_say(0, None, Reason.BAD))
+    assert ledger.batch(1) == []
+    ledger.fold(facts.dropped(0, Reason.BAD))
+    assert ledger.dropped == {Reason.BAD: 1}
+    assert ledger.turns == {}
 
 
 def test_a_step_is_due_when_enough_is_labelled_or_nothing_else_is_on_its_way() -> None:
