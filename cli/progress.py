@@ -71,7 +71,8 @@ class Progress:
 
     def said(self, line: str) -> None:
         """Print a line."""
-        self._console.print(Text(line, style="dim"))
+        # File names and what people wrote may hold anything.
+        self._console.print(Text(words.safe(line), style="dim"))
 
     def stepped(self, step: Step, ledger: Ledger) -> None:
         """Show a step; print a line every `steps_per_report`."""

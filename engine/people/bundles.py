@@ -46,8 +46,8 @@ def take(
     journal: Journal,
     settings: Settings,
     about: Circumstances,
-) -> int:
-    """Journal the answers in a dropped file; returns how many were new.
+) -> Bundle | None:
+    """Journal the answers in a dropped file; None where it was known.
 
     Once they are in the journal the file goes to done/, with a receipt beside it.  A
     file in which nothing could be used stays, with a receipt that says why.  One that
@@ -57,7 +57,7 @@ def take(
     ledger, name = journal.ledger, saved.path.name
     if ledger.read.get(place) == digest.digest() and not saved.problem:
         _put_away_again(saved, folder, journal, digest)
-        return 0
+        return None
     in_done = saved.path.parent == folder.done
     target = name if in_done else folder.free_name(saved.path, ())
     outcome, ended = _read(saved, f"done/{target}", journal, about)
@@ -85,7 +85,7 @@ def take(
         _put_away(saved, folder, target)
     else:
         folder.receipt(saved.path, text)
-    return len(outcome.votes)
+    return bundle
 
 
 def was_read(place: str, ledger: Ledger) -> bool:

@@ -98,10 +98,7 @@ class Inbox:
             (dropped if bundle else saved).append(file)
         cost = time.perf_counter() - began
         answers = self._take_files(sorted(saved, key=lambda s: s.time), about)
-        for file in dropped:
-            answers += bundles.take(
-                file, self.folder, self._journal, self._settings, about
-            )
+        answers += sum(self._take_dropped(file, about) for file in dropped)
         self.offer()
         if now >= self._next_census:
             self._census(now)
@@ -174,6 +171,18 @@ class Inbox:
             self._put_away(file)
         return sum(isinstance(fact, Vote) for fact in new)
 
+    def _take_dropped(self, file: Saved, about: Circumstances) -> int:
+        bundle = bundles.take(file, self.folder, self._journal, self._settings, about)
+        if bundle is None:
+            return 0
+        if bundle.refused:
+            bad = len(bundle.refused) + bundle.more
+            self._tell(
+                f"labels/{bundle.path}: {bad} could not be used; why is said in"
+                f" labels/{bundle.kept_as}.receipt"
+            )
+        return bundle.taken
+
     def _ended(self, files: Iterable[Read]) -> dict[int, Ended]:
         """The pairs of answers to what is not in flight, as far as there are any."""
         tickets = {file.fact.ticket for file in files if isinstance(file.fact, Vote)}
@@ -195,6 +204,7 @@ class Inbox:
             self.folder.forgive(path)
         else:
             self.folder.complain(path, fact.reason)
+            self._tell(f"labels/{fact.path} is not read as an answer: {fact.reason}")
 
     # -- what is missing, and what is too much ----------------------------------------
 
