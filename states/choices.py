@@ -60,7 +60,7 @@ def read(text: str) -> Choice | None:
     "1!" and "much 1" are strong.
     """
     plain = re.sub(r"[\"'`\[\]()<>*]", " ", text.casefold())
-    plain = " ".join(re.sub(r"[_\-]", " ", plain).split()).rstrip(".,;: ")
+    plain = " ".join(re.sub(r"_|-(?!\d)|(?<=\w)-", " ", plain).split()).rstrip(".,;: ")
     strong = bool(re.match(r"(strongly|strong|much) ", plain)) or plain.endswith(
         ("+", "!")
     )

@@ -177,11 +177,13 @@ def _fields(tail: str) -> dict[str, list[str]]:
     in_note = False
     for line in tail.split("\n"):
         name, value = _name_and_value(line)
-        if in_note:
+        # Somebody may write the choice at the end, below the note.
+        wanted = name == "choice" and not "".join(fields["choice"]).strip()
+        if in_note and not (wanted and choices.read(value)):
             fields["note"].append(line)
         elif name:
             fields[name].append(value)
-            in_note = name == "note"
+            in_note = in_note or name == "note"
         elif line.strip() and not line.lstrip().startswith("#"):
             raise Unreadable(
                 f"the line {line.strip()[:80]!r} below the rule is not known. Expected"

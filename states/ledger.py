@@ -5,12 +5,13 @@ The live run and every reader build it from the same records with the same `fold
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from typing import Self
 
 from onlinedpo.states import records as r
 from onlinedpo.states.answers import version
 from onlinedpo.states.errors import IllegalMove
+from onlinedpo.states.labelling import decide
 from onlinedpo.states.lifecycle import FINAL, Move, Phase, by_table
 from onlinedpo.states.standing import Standing
 from onlinedpo.states.turns import LabelledPair as LabelledPair
@@ -93,7 +94,10 @@ class Ledger(Standing):
         turn = self._judging(asked.ticket, "people are asked")
         if turn.verdicts and not turn.slots:
             self.round.judged += 1
-            self.round.unsettled[asked.why] += 1
+            judged = decide(turn.verdicts, asked.time)
+            self.round.agreed += isinstance(judged, r.Label)
+            if isinstance(judged, r.Dropped):
+                self.round.unsettled[judged.reason] += 1
         self._fire(asked.ticket, "escalate")
         self.asked += asked.slots - turn.slots
         turn.slots = asked.slots
@@ -170,7 +174,9 @@ class Ledger(Standing):
         self._fire(ticket, "rewind")
         self.finished[ended] -= 1
         if pair.was:
-            self.dropped[pair.was] -= 1
+            self.dropped -= Counter({pair.was: 1})
+            # Trained on as it is, the prompt needs no other turn.
+            self.again = deque(turn for turn in self.again if turn[0] != ticket)
 
     def _step(self, step: r.Step) -> None:
         self._expect(

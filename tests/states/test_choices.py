@@ -160,3 +160,9 @@ def test_a_value_is_shown_again_as_it_was_chosen(choice: Choice, shown: Shown) -
 def test_a_choice_is_written_as_it_is_read(choice: Choice) -> None:
     """What a program writes for a person is what the program can read."""
     assert read(str(choice)) == choice
+
+
+def test_a_number_below_zero_is_no_choice() -> None:
+    """A dash before a choice is that of a list, and not a minus."""
+    assert read("- 1") == Choice("1")
+    assert read("-1") is None

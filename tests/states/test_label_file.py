@@ -460,3 +460,20 @@ def test_random_texts_make_no_difference() -> None:
         filled = fill(text, ASK, choice="tie", annotator=who, note=note)
         assert read(filled, ASK) == Answer(Choice("tie"), who, note, None)
         assert filled.startswith(text[: text.rindex(RULE)])
+
+
+def test_a_choice_may_stand_at_the_end_of_the_file() -> None:
+    """`echo "choice: 2" >> FILE` is an answer, also below an empty note."""
+    found = read(offered() + "choice: 2\n", ASK)
+
+    assert (found.choice, found.note) == (Choice("2"), "")
+
+
+def test_a_note_may_speak_of_the_choice() -> None:
+    """A line of the note that is no choice stays in the note."""
+    found = answer("choice: 1\nnote: why:\nchoice: it was hard")
+
+    assert (found.choice, found.note) == (
+        Choice("1"),
+        "why:\nchoice: it was hard",
+    )

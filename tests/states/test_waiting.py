@@ -206,8 +206,10 @@ def test_an_answer_in_todo_takes_no_other_name_away() -> None:
 
 
 def test_a_pair_that_a_judge_passed_on_counts_as_judged_once() -> None:
-    """With the reason for which it did; not again when people have decided."""
-    ledger = ledger_of(*at_the_judge(4), *(facts.verdict(n) for n in range(4)))
+    """As agreed if it named a side in both orders, else with the reason why not."""
+    verdicts = [facts.verdict(n) for n in (0, 1, 3)]
+    tie = facts.verdict(2, winner="tie")
+    ledger = ledger_of(*at_the_judge(4), *verdicts, tie)
     ledger.fold(facts.label(0))
     ledger.fold(facts.escalated(1, 2, Why.UNSURE))
     ledger.fold(facts.escalated(1, 3, Reason.SPLIT))
@@ -216,8 +218,8 @@ def test_a_pair_that_a_judge_passed_on_counts_as_judged_once() -> None:
     ledger.fold(facts.dropped(2, Reason.STALE))
     ledger.fold(facts.dropped(3, Reason.DISAGREED))
     tally = ledger.round
-    assert (tally.judged, tally.agreed) == (4, 1)
-    assert tally.unsettled == {Why.UNSURE: 1, Reason.TIE: 1, Reason.DISAGREED: 1}
+    assert (tally.judged, tally.agreed) == (4, 2)
+    assert tally.unsettled == {Reason.TIE: 1, Reason.DISAGREED: 1}
     assert tally.dropped == {Reason.STALE: 1, Reason.DISAGREED: 1}
 
 
@@ -241,7 +243,7 @@ def test_a_label_that_is_changed_is_counted_once() -> None:
     assert (ledger.round.judged, ledger.round.agreed) == (1, 1)
     passed_on = ledger_of(*at_the_judge(1), facts.verdict(0), facts.escalated(0))
     passed_on.fold(facts.label(0))
-    assert (passed_on.round.judged, passed_on.round.agreed) == (1, 0)
+    assert (passed_on.round.judged, passed_on.round.agreed) == (1, 1)
 
 
 # -- the next step ---------------------------------------------------------------------
