@@ -87,16 +87,18 @@ class LabelFolder:
         """Put a file into todo/, unless one of this name is there."""
         return disk.create(self.todo / name, content)
 
-    def finish(self, path: Path, name: str) -> bool:
-        """Move a file to done/ under a name that was free; False where it is gone."""
-        target = self.done / name
-        if os.path.lexists(target):
-            target = self.done / disk.free_name(target, self.done)
+    def finish(self, path: Path, name: str) -> str:
+        """Move a file to done/; returns the name it got, empty where it is gone.
+
+        That is another name if somebody has just put a file there under this one.
+        """
+        if os.path.lexists(self.done / name):
+            name = disk.free_name(Path(name), self.done)
         try:
-            disk.rename(path, target)
+            disk.rename(path, self.done / name)
         except FileNotFoundError:
-            return False
-        return target.name == name
+            return ""
+        return name
 
     def free_name(self, path: Path, taken: Container[str]) -> str:
         """The name that a file will have in done/, where `taken` are not to be used."""

@@ -24,7 +24,7 @@ from onlinedpo.journal.label_folder import FreshNames, LabelFolder
 from onlinedpo.journal.looks import SETTLE, Looks, Saved
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import label_file
-from onlinedpo.states.answers import Ask, Vote, sides
+from onlinedpo.states.answers import Ask, Kept, Vote, sides
 from onlinedpo.states.config import Settings
 from onlinedpo.states.records import Sampled
 
@@ -194,17 +194,25 @@ class Inbox:
         path, fact = file.saved.path, file.fact
         if isinstance(fact, Vote):
             if fact.path != fact.kept_as:
-                name = fact.kept_as.removeprefix("done/")
-                if self.folder.finish(path, name):
-                    self._todo.moved(path.name, self._done, name)
-                else:
-                    self._todo.forget(path.name)
+                self._move(path, fact)
             self.folder.forgive(path)
         elif fact.reason == NO_CHOICE:
             self.folder.forgive(path)
         else:
             self.folder.complain(path, fact.reason)
             self._tell(f"labels/{fact.path} is not read as an answer: {fact.reason}")
+
+    def _move(self, path: Path, vote: Vote) -> None:
+        name = self.folder.finish(path, vote.kept_as.removeprefix("done/"))
+        if not name:
+            # Whatever comes in its place is new.
+            self._todo.forget(path.name)
+            return
+        self._todo.moved(path.name, self._done, name)
+        if (place := f"done/{name}") != vote.kept_as:
+            why = f"the answer of {vote.path}; the name {vote.kept_as} was taken"
+            kept = Kept(path=place, raw=vote.raw, reason=why, time=time.time())
+            self._journal.append([kept])
 
     # -- what is missing, and what is too much ----------------------------------------
 
@@ -232,7 +240,10 @@ class Inbox:
         asks = {
             name: ask
             for name in os.listdir(self.folder.todo)
-            if name not in self._offered and (ask := Ask.parse(Path(name).stem))
+            if name not in self._offered
+            # Not an editor's backup, whose name only begins like that.
+            and (ask := Ask.parse(name.removesuffix(".md")))
+            and name == _name(ask)
         }
         turns = self._journal.ledger.turns
         pairs = {
