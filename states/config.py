@@ -144,8 +144,9 @@ class Settings:
     )
     max_waiting: int | None = _setting(
         None,
-        "Pairs that may wait for people while the run goes on with others; null: the"
-        " pairs of one step if people judge all, else of eight.",
+        "Pairs that may wait for people while the run goes on with others, or those of"
+        " one step if they are more; null: of one step if people judge all, else of"
+        " eight.",
         low=1,
         resumable=True,
     )

@@ -240,10 +240,9 @@ class Inbox:
         asks = {
             name: ask
             for name in os.listdir(self.folder.todo)
-            if name not in self._offered
-            # Not an editor's backup, whose name only begins like that.
-            and (ask := Ask.parse(name.removesuffix(".md")))
-            and name == _name(ask)
+            if Path(name).suffix == ".md"
+            and name not in self._offered
+            and (ask := Ask.parse(Path(name).stem))
         }
         turns = self._journal.ledger.turns
         pairs = {

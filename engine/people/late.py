@@ -83,7 +83,8 @@ def corrected(
 ) -> list[Record]:
     """The pair's next turn, if late answers give it another label than it had.
 
-    It bears the ticket `number` and is labelled at once: it is in the next batch.
+    It bears the ticket `number` and is labelled at once: the next batch that is formed
+    has it.
     """
     for vote in votes:
         _vote(ended, vote)

@@ -160,3 +160,14 @@ def test_a_pair_is_corrected_only_by_an_answer_that_came_late(begin: Begin) -> N
     story.hands.write(story.labels / "todo" / "note.md", b"choice: 1\n")
     story.again()
     assert len([r for r in story.known if isinstance(r, Sampled)]) == 2
+
+
+def test_an_editors_backup_is_left_to_the_editor(begin: Begin) -> None:
+    """Also at a start, when files of pairs that have ended are taken away."""
+    story = begin()
+    backup = story.labels / "todo" / f"{story.name}~"
+    backup.write_bytes(story.phrases.offered[story.name])
+    story.say("1")
+    story.again()
+    assert backup.exists()
+    assert [*story.done()] == [story.name]
