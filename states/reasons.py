@@ -15,6 +15,7 @@ class Reason:
     SKIPPED = "skipped"
     SPLIT = "people disagree"
     BUDGET = "label budget spent"
+    BACK = "corrected back"
     STALE = "too old"
     REQUEUED = "too old, to be sampled again"
 

@@ -12,6 +12,7 @@ from onlinedpo.states import labelling
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import (
     Label,
+    Reason,
     Record,
     Sampled,
     Step,
@@ -92,14 +93,16 @@ def corrected(
     label = labelling.resolve(
         number, ended.votes, ended.slots, rule, now, may_ask=False
     )
-    if not isinstance(label, Label):
-        return []
+    trained = ended.label.chosen if ended.label else None
     for ticket, turn in ledger.turns.items():
         if turn.sampled and turn.sampled.repeats == old.ticket and turn.label:
             # Corrected before, and not trained on since.
-            same = turn.label.chosen == label.chosen
-            return [] if same else [replace(label, ticket=ticket)]
-    if not label.chosen or (ended.label and ended.label.chosen == label.chosen):
+            if isinstance(label, Label) and label.chosen != trained:
+                same = turn.label.chosen == label.chosen
+                return [] if same else [replace(label, ticket=ticket)]
+            back = replace(turn.label, chosen=None, reason=Reason.BACK, time=now)
+            return [back] if turn.label.chosen else []
+    if not isinstance(label, Label) or label.chosen in (None, trained):
         return []
     again = Sampled(
         ticket=number,

@@ -9,6 +9,7 @@ from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import (
     Dropped,
     Label,
+    Reason,
     Record,
     Sampled,
     Side,
@@ -90,7 +91,11 @@ class Model:
         if not account.late or account.slots > 1 or wanted not in ("first", "second"):
             return
         turns = [t for n, t in ledger.turns.items() if self._accounts[n] is account]
-        labels = [turn.label.chosen for turn in turns if turn.label]
+        labels = [
+            turn.label.chosen
+            for turn in turns
+            if turn.label and turn.label.reason != Reason.BACK
+        ]
         assert [*account.applied, *labels][-1:] == [wanted], "not corrected"
         assert len(labels) <= 1
 

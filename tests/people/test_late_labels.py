@@ -8,7 +8,7 @@ import pytest
 
 from onlinedpo.states.answers import Ask, sides
 from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.records import Dropped, Step, Vote
+from onlinedpo.states.records import Dropped, Reason, Step, Vote
 from tests.engine.runs import Listener, Scripted, Winner
 from tests.people.kit import Parts, Person, answer, nothing, said
 from tests.people.runs import correct, done_file, drop, pairs, those, trained_on, work
@@ -79,20 +79,20 @@ def test_a_label_may_be_corrected_while_the_run_goes_on(
     assert [step[again] for step in later if again in step] == [OTHER[first[1]]]
 
 
-def test_correcting_back_before_the_step_counts_too(
+def test_a_pair_corrected_back_before_the_step_is_not_trained_on_again(
     human: Parts, tmp_path: Path
 ) -> None:
-    """The newest answer decides what the pair's next turn is trained on."""
+    """It was trained on so before: the newest answer says nothing new."""
     work(tmp_path, Person(stop_after=1), **human, late_labels="requeue")
-    (before,) = trained_on(tmp_path)
     correct(tmp_path, 1)
     work(tmp_path, Person(nothing), patient=True, iters=1)
     correct(tmp_path, 1)
     work(tmp_path, iters=3)
 
-    assert len(repeats(tmp_path)) == 1
     again = repeats(tmp_path)[1]
-    assert trained_on(tmp_path)[1][again] == before[1]
+    assert not [step for step in trained_on(tmp_path) if again in step]
+    ended = {drop.ticket: drop.reason for drop in those(tmp_path, Dropped)}
+    assert ended[again] == Reason.BACK
 
 
 def test_a_late_answer_without_a_winner_changes_nothing(
