@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from onlinedpo.engine.people.late import Ended, corrected
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import labelling
 from onlinedpo.states.config import Settings
-from onlinedpo.states.records import Escalated, Record, Vote
+from onlinedpo.states.records import Escalated, Kept, Record, Vote
 from onlinedpo.states.turns import Turn
+
+PART = 8 << 20
+"""Saved bytes in one frame of the journal, or one file of them if that is larger."""
 
 
 def take(
@@ -37,8 +40,25 @@ def take(
                 again = corrected(pair, late, journal.ledger, settings.resolve, number)
                 number += len(again) > 1
                 turns += again
-    journal.append([*facts, *turns])
+    *parts, last = _parts(facts)
+    for part in parts:
+        journal.append(part)
+    journal.append([*last, *turns])
     settle(journal, settings, {vote.ticket for vote in votes})
+
+
+def _parts(facts: Sequence[Record]) -> Iterator[list[Record]]:
+    """The facts in parts that a frame of the journal can hold, whatever their size."""
+    part: list[Record] = []
+    size = 0
+    for fact in facts:
+        raw = len(fact.raw) if isinstance(fact, Vote | Kept) else 0
+        if part and size + raw > PART:
+            yield part
+            part, size = [], 0
+        part.append(fact)
+        size += raw
+    yield part
 
 
 def settle(journal: Journal, settings: Settings, tickets: Iterable[int]) -> None:

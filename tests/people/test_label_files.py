@@ -260,3 +260,21 @@ def test_a_copy_under_another_name_is_an_answer_too(
     assert (vote.ticket, vote.path) == (0, "todo/my answer.md")
     assert names(tmp_path / "labels" / "done") == ["my answer.md"]
     assert len(names(tmp_path / "labels" / "todo")) == 2
+
+
+@pytest.mark.usefixtures("hurry")
+def test_many_large_files_at_once_are_kept_whole(human: Parts, tmp_path: Path) -> None:
+    """More bytes than a frame of the journal holds."""
+    note = "very long " * 780_000
+
+    def edit(labels: Path) -> None:
+        for path in sorted((labels / "todo").glob("*.md")):
+            answer(path, "1")
+            path.write_text(path.read_text() + note)
+
+    work(tmp_path, Stages(edit), **{**human, "batch_size": 9, "iters": 1})
+
+    votes = those(tmp_path, Vote)
+    assert len(votes) == 9
+    assert sum(len(vote.raw) for vote in votes) > 64 << 20
+    assert {vote.note for vote in votes} == {note.strip()}
