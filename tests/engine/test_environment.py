@@ -26,6 +26,14 @@ def test_the_probe_finds_that_the_cpu_repeats_and_leaves_no_trace(toy: Path) -> 
     assert not built.policy.model.training
 
 
+def test_a_cpu_that_openblas_does_not_know_gets_the_kernels_that_it_can_use() -> None:
+    """None that has AVX2 computes with those of a CPU that had SSE3."""
+    cpu = Path("/proc/cpuinfo")
+    modern = cpu.exists() and " avx2 " in cpu.read_text()
+
+    assert not (modern and "Prescott" in environment.describe()["blas"])
+
+
 def test_what_decides_the_bits_is_recorded_and_compared() -> None:
     """Another BLAS or another MLX is a difference; another Python is none."""
     now = environment.describe()
