@@ -47,6 +47,7 @@ def test_the_demo_learns_to_be_polite_and_stays_on_topic(
     assert politeness(after.completions) >= politeness(before.completions) + 1.0
 
 
+@pytest.mark.slow
 def test_another_rubric_teaches_something_else(tmp_path: Path) -> None:
     """Judged by brevity, the same model learns to say less."""
     ended = onlinedpo(

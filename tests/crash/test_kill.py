@@ -110,7 +110,14 @@ def test_killed_at_a_point_a_run_resumes_to_the_same_bytes(
     assert expected == final_bytes(tmp_path / "run")
 
 
-@pytest.mark.parametrize("times", [4, 11, 19])
+@pytest.mark.parametrize(
+    "times",
+    [
+        11,
+        pytest.param(4, marks=pytest.mark.slow),
+        pytest.param(19, marks=pytest.mark.slow),
+    ],
+)
 def test_sparse_checkpoints_resume_to_the_same_bytes(
     times: int, toy: tuple[str, ...], reference: Reference, tmp_path: Path
 ) -> None:
