@@ -14,11 +14,24 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pwd
 from collections.abc import Container, Mapping
 from pathlib import Path
 
 from onlinedpo.journal import disk
 from onlinedpo.states.answers import version
+
+MAX_LABEL_FILE = 8 << 20
+"""Bytes of a label file; a larger one is not read."""
+
+GUIDELINES = """\
+# What counts
+
+{rubric}
+
+This file is yours: change it as you like. Each label is kept with a digest of what it
+said at that time.
+"""
 
 _WITHDRAWN = ".withdrawn-"
 
@@ -163,6 +176,23 @@ class FreshNames:
         name = folder.free_name(path, self)
         self._now.add(name)
         return name
+
+
+def run_name(run: bytes) -> str:
+    """The name that label files have for a run: the beginning of its id."""
+    return run.hex()[:8]
+
+
+def annotator(written: str, default: str, owner: int) -> str:
+    """Whose answer it is: as the file says, as is set, or the file's owner."""
+    return written or default or _login(owner)
+
+
+def _login(owner: int) -> str:
+    try:
+        return pwd.getpwuid(owner).pw_name
+    except KeyError:
+        return f"user {owner}"
 
 
 def _note(path: Path) -> Path:

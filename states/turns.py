@@ -39,10 +39,15 @@ class Turn:
 
     def add_vote(self, vote: r.Vote) -> None:
         """Put an answer into its slot, or take it out."""
-        if vote.value == "undo":
-            self.votes.pop(vote.slot, None)
-        else:
-            self.votes[vote.slot] = vote
+        put(self.votes, vote)
+
+
+def put(votes: dict[int, r.Vote], vote: r.Vote) -> None:
+    """Put an answer into its slot; an undo takes out what is there."""
+    if vote.value == "undo":
+        votes.pop(vote.slot, None)
+    else:
+        votes[vote.slot] = vote
 
 
 @dataclass(frozen=True, slots=True)

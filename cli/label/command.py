@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from onlinedpo.cli.inspect import is_locked, journal_of
+from onlinedpo.journal.label_folder import run_name
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import UsageError
 
@@ -65,7 +66,7 @@ def label(run_folder: Path, annotator: str) -> None:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     reader = Reader(journal)
     standing = reader.fold()
-    run = reader.position.run.hex()[:8] if reader.position else ""
+    run = run_name(reader.position.run) if reader.position else ""
     desk = LabelDesk(labels, standing, run, annotator)
     with Keys() as keys, Screen() as screen:
         session = Session(run_folder, desk, keys, screen, lambda: is_locked(run_folder))

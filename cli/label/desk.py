@@ -7,13 +7,13 @@ never written.
 from __future__ import annotations
 
 import os
-import pwd
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
 from onlinedpo.cli.label.pair import LabelFile, Pair, filled, parse
 from onlinedpo.cli.label.shelf import Shelf
+from onlinedpo.journal.label_folder import annotator as name_of_annotator
 from onlinedpo.journal.looks import Saved
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.choices import Choice, shown_as
@@ -228,8 +228,5 @@ class LabelDesk:
 
     def _who(self, written: str, owner: int) -> str:
         """The annotator's name, by the rule by which the run names them."""
-        try:
-            name = pwd.getpwuid(owner).pw_name
-        except KeyError:
-            name = f"user {owner}"
-        return written or str(self._standing.settings.get("annotator") or "") or name
+        default = str(self._standing.settings.get("annotator") or "")
+        return name_of_annotator(written, default, owner)

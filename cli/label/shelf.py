@@ -14,10 +14,9 @@ from pathlib import Path
 
 from onlinedpo.cli.label.pair import LabelFile, parse
 from onlinedpo.journal import disk
+from onlinedpo.journal.label_folder import MAX_LABEL_FILE
 from onlinedpo.journal.looks import Looks, Saved
 from onlinedpo.states.answers import Ask
-
-_LARGEST = 8 << 20
 
 
 class Shelf:
@@ -29,7 +28,7 @@ class Shelf:
         self.files: dict[Path, LabelFile] = {}
         """What lies in todo/, as it was last seen."""
         self._run = run
-        self._looks = Looks(self.todo, limit=_LARGEST, settle=0.0)
+        self._looks = Looks(self.todo, limit=MAX_LABEL_FILE, settle=0.0)
         self._claim: int | None = None
 
     def look(self) -> list[tuple[Saved, LabelFile]]:

@@ -22,9 +22,6 @@ from onlinedpo.states.importers import Answered, Refused
 from onlinedpo.states.ledger import Ledger
 
 MAX_FILE = rows_of.MAX_FILE
-CHUNK = 2000
-"""Answers in one frame of the journal."""
-
 TOLD = 1000
 """Bad lines that are told one by one."""
 
@@ -75,10 +72,7 @@ def take(
         more=max(0, len(outcome.refused) - TOLD),
         time=time.time(),
     )
-    for start in range(0, len(outcome.votes), CHUNK):
-        part = outcome.votes[start : start + CHUNK]
-        intake.take(journal, settings, part, ended)
-    intake.take(journal, settings, [bundle], {})
+    intake.take(journal, settings, [*outcome.votes, bundle], ended)
     text = _receipt(name, bundle, outcome.pending)
     if usable and not in_done:
         folder.receipt(folder.done / target, text)

@@ -20,7 +20,13 @@ from onlinedpo.engine.people.reading import (
     fitting,
     read,
 )
-from onlinedpo.journal.label_folder import FreshNames, LabelFolder
+from onlinedpo.journal.label_folder import (
+    GUIDELINES,
+    MAX_LABEL_FILE,
+    FreshNames,
+    LabelFolder,
+    run_name,
+)
 from onlinedpo.journal.looks import SETTLE, Looks, Saved
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import label_file
@@ -28,21 +34,11 @@ from onlinedpo.states.answers import Ask, Kept, Vote, sides
 from onlinedpo.states.config import Settings
 from onlinedpo.states.records import Sampled
 
-MAX_LABEL_FILE = 8 << 20
 LONGEST = 30.0
 """Seconds between two looks at most."""
 
 VANISHED = 30.0
 """Seconds for which an offered file must be gone before it is written anew."""
-
-GUIDELINES = """\
-# What counts
-
-{rubric}
-
-This file is yours: change it as you like. Each label is kept with a digest of what it
-said at that time.
-"""
 
 
 class Inbox:
@@ -62,6 +58,7 @@ class Inbox:
         self._settings = settings
         self._tell = tell
         self._clock = clock
+        self._run = run_name(journal.run)
         self._offered: dict[str, bytes] = {}
         self._offered_at: tuple[int, bytes] | None = None
         self._gone: set[str] = set()
@@ -141,10 +138,6 @@ class Inbox:
             annotator=self._settings.annotator or "",
             guidelines=self.folder.guidelines_digest(),
         )
-
-    @property
-    def _run(self) -> str:
-        return self._journal.run.hex()[:8]
 
     def _rendered(self, sampled: Sampled, ask: Ask) -> bytes:
         shown = sides(self._settings.seed, ask)

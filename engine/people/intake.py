@@ -15,6 +15,9 @@ from onlinedpo.states.turns import Turn
 PART = 8 << 20
 """Saved bytes in one frame of the journal, or one file of them if that is larger."""
 
+MOST = 2000
+"""Facts in one frame."""
+
 
 def take(
     journal: Journal,
@@ -53,7 +56,7 @@ def _parts(facts: Sequence[Record]) -> Iterator[list[Record]]:
     size = 0
     for fact in facts:
         raw = len(fact.raw) if isinstance(fact, Vote | Kept) else 0
-        if part and size + raw > PART:
+        if part and (size + raw > PART or len(part) == MOST):
             yield part
             part, size = [], 0
         part.append(fact)

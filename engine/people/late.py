@@ -19,7 +19,7 @@ from onlinedpo.states.records import (
     Submitted,
     Vote,
 )
-from onlinedpo.states.turns import Turn
+from onlinedpo.states.turns import Turn, put
 
 
 @dataclass(slots=True)
@@ -44,10 +44,9 @@ def look_up(journal: Path, tickets: Iterable[int]) -> dict[int, Ended]:
             case Sampled(ticket=ticket) if ticket in wanted:
                 found[ticket] = Ended(record)
             case Sampled(repeats=int(ticket)) if _same(found.get(ticket), record):
-                wanted.add(record.ticket)
                 found[record.ticket] = found[ticket]
             case Vote(ticket=ticket) if ticket in found:
-                _vote(found[ticket], record)
+                put(found[ticket].votes, record)
             case Step():
                 _trained(found, ledger, record)
         ledger.fold(record)
@@ -63,13 +62,6 @@ def _same(ended: Ended | None, again: Sampled) -> bool:
         ended.sampled.first,
         ended.sampled.second,
     )
-
-
-def _vote(ended: Ended, vote: Vote) -> None:
-    if vote.value == "undo":
-        ended.votes.pop(vote.slot, None)
-    else:
-        ended.votes[vote.slot] = vote
 
 
 def _trained(found: Mapping[int, Ended], ledger: Ledger, step: Step) -> None:
@@ -88,7 +80,7 @@ def corrected(
     has it.
     """
     for vote in votes:
-        _vote(ended, vote)
+        put(ended.votes, vote)
     now, old = time.time(), ended.sampled
     label = labelling.resolve(
         number, ended.votes, ended.slots, rule, now, may_ask=False

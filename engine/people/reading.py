@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import codecs
-import pwd
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from onlinedpo.engine.people.late import Ended
+from onlinedpo.journal.label_folder import annotator
 from onlinedpo.journal.looks import Saved
 from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask, Kept, Shown, Vote, sides, version
@@ -36,7 +36,7 @@ class Circumstances:
 
     def who(self, written: str, owner: int) -> str:
         """The annotator's name: as written, as set, or as the system has it."""
-        return written or self.annotator or _name_of(owner)
+        return annotator(written, self.annotator, owner)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +157,3 @@ def _parse(saved: Saved, run: str) -> tuple[Ask, Answer]:
             " folder of its own run."
         )
     return ask, label_file.read(text, ask)
-
-
-def _name_of(owner: int) -> str:
-    try:
-        return pwd.getpwuid(owner).pw_name
-    except KeyError:
-        return f"user {owner}"
