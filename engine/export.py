@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from onlinedpo.engine.checkpoint import name_of
 from onlinedpo.journal import disk
 from onlinedpo.journal.crashpoint import reached
+from onlinedpo.journal.manifest import name_of
 from onlinedpo.states.config import Settings
 
 

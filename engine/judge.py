@@ -7,12 +7,11 @@ undone here and nowhere else.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import mlx.core as mx
 import mlx.nn as nn
@@ -27,13 +26,8 @@ from onlinedpo.states import seeds
 from onlinedpo.states.answers import ORDERS
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.label_file import text_of
+from onlinedpo.states.parsing import PARSER_VERSION, letters
 from onlinedpo.states.records import Messages, Shown, Verdict
-
-PARSER_VERSION = 1
-"""Recorded with every verdict; raise it when a verdict is read in another way."""
-
-MIN_MASS = 0.01
-"""Probability that both letters must have together: below it, that is no answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +156,7 @@ class ModelJudge:
         seconds: float,
     ) -> Verdict:
         raw = self._tokenizer.decode([token])
-        winner, failure = read_verdict(logprobs, question.shown, raw)
+        winner, failure = letters(logprobs, question.shown, raw)
         return Verdict(
             ticket=question.comparison.ticket,
             shown=question.shown,
@@ -219,21 +213,6 @@ class ModelJudge:
             )
             cache.append(layer)
         return cache
-
-
-def read_verdict(
-    logprobs: tuple[float, float], shown: Shown, raw: str
-) -> tuple[Literal["first", "second", "tie"] | None, str]:
-    """(winner in pair coordinates, failure) from the two letters' log-probabilities."""
-    a, b = logprobs
-    if math.isnan(a) or math.isnan(b):
-        return None, "the answer's log-probabilities are not numbers"
-    mass = math.exp(a) + math.exp(b)
-    if mass < MIN_MASS:
-        return None, f"neither A nor B is likely ({mass:.2g}); it would say {raw!r}"
-    if a == b:
-        return "tie", ""
-    return ("first" if (a > b) == (shown == "first-second") else "second"), ""
 
 
 def _common(one: Sequence[int], other: Sequence[int]) -> int:

@@ -19,6 +19,7 @@ from onlinedpo.engine.prompts import NextTurn, encode, next_turns
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.sampler import Request
 from onlinedpo.engine.saving import publish, save_if_due
+from onlinedpo.states import measures
 from onlinedpo.states.errors import NothingToLearn, UsageError
 from onlinedpo.states.labelling import decide, doubt, people_judge, screen
 from onlinedpo.states.ledger import LabelledPair, Ledger
@@ -120,7 +121,7 @@ def apply(run: Run, pairs: list[LabelledPair]) -> None:
     sampling = run.clock.seconds.get("sample", 0.0)
     measured = {
         **result.metrics,
-        **metrics.of_round(tally, pairs, len(ledger.waiting()), ledger.steps),
+        **measures.of_round(tally, pairs, len(ledger.waiting()), ledger.steps),
         "perf/tokens_per_second": tally.tokens / sampling if sampling else 0.0,
         "perf/peak_memory_gb": mx.get_peak_memory() / 1e9,
     }

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 from onlinedpo.engine import checkpoint
-from onlinedpo.engine.checkpoint import Checkpoint
 from onlinedpo.engine.environment import difference as differing
 from onlinedpo.engine.learner import Learner, StepResult
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.run_folder import RunFolder
-from onlinedpo.journal import disk
+from onlinedpo.journal import disk, manifest
+from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import ReplayDiverged
 from onlinedpo.states.ledger import LabelledPair, Ledger
@@ -55,7 +55,7 @@ def _newest(
     folder: RunFolder, ledger: Ledger, learner: Learner, watch: Observer
 ) -> int:
     """Load the newest committed checkpoint that is whole; returns its step, or 0."""
-    sound, damaged = checkpoint.find(folder.checkpoints)
+    sound, damaged = manifest.find(folder.checkpoints)
     for path in damaged:
         _set_aside(folder, path, "its manifest is damaged", watch)
     for found in sound:
@@ -71,8 +71,8 @@ def _newest(
     return 0
 
 
-def _load(found: Checkpoint, learner: Learner) -> bool:
-    tensors = found.load()
+def _load(found: Manifest, learner: Learner) -> bool:
+    tensors = checkpoint.load(found)
     if tensors is not None:
         learner.restore(*tensors)
     return tensors is not None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onlinedpo.engine import checkpoint, export
 from onlinedpo.engine.run import Run
+from onlinedpo.journal import manifest
 
 CHECKPOINT_SHARE = 0.02
 """Share of the time that checkpoints may take, unless save_every says otherwise."""
@@ -15,7 +16,7 @@ CHECKPOINT_SHARE = 0.02
 def publish(run: Run) -> None:
     """Let the adapters folder hold the newest checkpoint's adapter."""
     step = max(run.ledger.checkpoints, default=0)
-    if step and (run.folder.checkpoints / checkpoint.name_of(step)).exists():
+    if step and (run.folder.checkpoints / manifest.name_of(step)).exists():
         target = run.settings.adapter_path
         export.export(
             run.folder.checkpoints,

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from onlinedpo.engine import checkpoint, environment, policy, prompts
+from onlinedpo.engine import environment, policy, prompts
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.judge import Judge, ModelJudge
@@ -28,7 +28,7 @@ from onlinedpo.engine.resume import restore
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
-from onlinedpo.journal import disk
+from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
@@ -84,7 +84,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
 def take_up(folder: RunFolder, watch: Observer) -> Journal:
     """Open the journal of a run that has begun; raises `RunLocked`, `JournalError`."""
     watch.doing("reading the journal")
-    sound, _ = checkpoint.find(folder.checkpoints)
+    sound, _ = manifest.find(folder.checkpoints)
     anchors = {found.frame: found.chain for found in sound}
     journal = Journal.open(folder.journal, anchors, LiveMachine())
     for cut in journal.cuts:

@@ -20,6 +20,7 @@ VERSION = 2
 
 KINDS: dict[str, type[Any]] = {
     "run-opened": records.RunOpened,
+    "derived": records.Derived,
     "process-started": records.ProcessStarted,
     "tail-cut": records.TailCut,
     "sampled": records.Sampled,

@@ -7,6 +7,7 @@ names file and byte.  Nothing is skipped and nothing is guessed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,6 +31,30 @@ class Position:
     length: int
     number: int
     chain: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a frame stands."""
+
+    path: Path
+    offset: int
+    number: int
+    chain: bytes
+    """The head of the chain after it."""
+
+    def __str__(self) -> str:
+        """File, byte and frame, as errors name it."""
+        return f"{self.path}: byte {self.offset}: frame {self.number}"
+
+    @contextmanager
+    def named(self) -> Iterator[None]:
+        """Let errors of the block name this frame."""
+        try:
+            yield
+        except JournalError as error:
+            hint = error.hint or _ILLEGAL_HINT
+            raise type(error)(f"{self}: {error}", hint=hint) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,27 +101,26 @@ class Reader:
                 )
         self._all_anchors_met()
 
+    def batches(self) -> Iterator[tuple[Place, list[records.Record]]]:
+        """The records of each frame, and where it stands; raises `JournalError`."""
+        for path, frame in self.whole_frames():
+            place = Place(path, frame.offset, frame.number, frame.chain)
+            with place.named():
+                batch = codec.decode(frame.payload)
+            yield place, batch
+
     def records(self) -> Iterator[records.Record]:
         """Every record in order; raises `JournalError` naming its frame."""
-        for path, frame in self.whole_frames():
-            try:
-                yield from codec.decode(frame.payload)
-            except JournalError as error:
-                raise JournalError(
-                    f"{_where(path, frame)}: {error}", hint=error.hint
-                ) from error
+        for _, batch in self.batches():
+            yield from batch
 
     def fold(self) -> Ledger:
         """The state that the whole journal adds up to; raises `JournalError`."""
         ledger = Ledger()
-        for path, frame in self.whole_frames():
-            try:
-                for record in codec.decode(frame.payload):
+        for place, batch in self.batches():
+            with place.named():
+                for record in batch:
                     ledger.fold(record)
-            except JournalError as error:
-                raise type(error)(
-                    f"{_where(path, frame)}: {error}", hint=error.hint or _ILLEGAL_HINT
-                ) from error
         return ledger
 
     def _open(self, path: Path, data: bytes) -> frames.Segment:

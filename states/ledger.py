@@ -6,6 +6,7 @@ The live run and every reader build it from the same records with the same `fold
 from __future__ import annotations
 
 from collections import Counter, deque
+from dataclasses import replace
 from typing import Self
 
 from onlinedpo.states import records as r
@@ -42,6 +43,8 @@ class Ledger(Standing):
             case r.RunOpened():
                 self._expect(self.opened is None, "a run is opened once")
                 self.opened = record
+            case r.Derived():
+                self._derived(record)
             case r.ProcessStarted():
                 self.environment = record.environment
                 self.changed |= record.changed
@@ -79,6 +82,16 @@ class Ledger(Standing):
                 self.reference = record
             case r.Evaluated():
                 self.evaluations.append(record)
+
+    def _derived(self, derived: r.Derived) -> None:
+        self._expect(
+            self.opened is not None and self.derived is None,
+            "what a run is derived from is said once, when it begins",
+        )
+        assert self.opened is not None
+        self.derived = derived
+        self.changed |= derived.changed
+        self.opened = replace(self.opened, judge=derived.judge)
 
     def _sampled(self, pair: r.Sampled) -> None:
         turn = self._admit(pair.ticket)

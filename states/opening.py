@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +29,28 @@ class ProcessStarted:
     version: str
     environment: dict[str, str]
     changed: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived:
+    """The pairs of this run are another run's: which run's, and what was changed.
+
+    A "fork" trains on them; a "rejudge" holds another judge's verdicts on them and is
+    not trained.  `source` is the other run's id; `frame` and `chain` are the place in
+    its journal up to which it was read, `step` its last step that counts here.
+    `labels` says whose labels the pairs have: "same", "rejudged" or "human".  `changed`
+    are settings that differ from the other run's, `judge` is the judge from here on.
+    """
+
+    purpose: Literal["fork", "rejudge"]
+    source: str
+    frame: int
+    chain: bytes
+    step: int
+    labels: Literal["same", "rejudged", "human"]
+    changed: dict[str, Any]
+    judge: dict[str, Any]
+    time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ class Reason:
     BUDGET = "label budget spent"
     BACK = "corrected back"
     STALE = "too old"
+    LEFT_OUT = "left out of the sample"
+    REJUDGED = "judged again"
     REQUEUED = "too old, to be sampled again"
 
 

@@ -19,6 +19,7 @@ from onlinedpo.states.answers import Shown as Shown
 from onlinedpo.states.answers import Side as Side
 from onlinedpo.states.answers import Vote as Vote
 from onlinedpo.states.answers import Withdrawn as Withdrawn
+from onlinedpo.states.opening import Derived as Derived
 from onlinedpo.states.opening import ProcessStarted as ProcessStarted
 from onlinedpo.states.opening import RunOpened as RunOpened
 from onlinedpo.states.opening import TailCut as TailCut
@@ -229,6 +230,7 @@ class Evaluated:
 
 Record = (
     RunOpened
+    | Derived
     | ProcessStarted
     | TailCut
     | Sampled

@@ -22,6 +22,7 @@ class Standing:
     def __init__(self) -> None:
         """Nothing has happened yet."""
         self.opened: r.RunOpened | None = None
+        self.derived: r.Derived | None = None
         self.environment: dict[str, str] = {}
         self.changed: dict[str, object] = {}
         self.turns: dict[int, Turn] = {}

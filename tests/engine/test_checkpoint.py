@@ -12,6 +12,7 @@ import pytest
 
 from onlinedpo.engine import checkpoint
 from onlinedpo.engine.loop import train
+from onlinedpo.journal import manifest
 from tests.engine.kit import DROPOUT, WAYS, some_pairs, trainer
 from tests.engine.runs import Listener, Scripted, by_text, opened, state, trained
 
@@ -40,8 +41,8 @@ def test_a_checkpoint_gives_back_every_bit(
     digest = checkpoint.save(
         tmp_path, 2, whole.policy.trainable(), whole.learner.state(), (9, b"chain")
     )
-    ((found,), damaged) = checkpoint.find(tmp_path)
-    loaded = found.load()
+    ((found,), damaged) = manifest.find(tmp_path)
+    loaded = checkpoint.load(found)
     assert loaded
     fresh.learner.restore(*loaded)
 
@@ -116,7 +117,7 @@ def test_a_flipped_byte_is_noticed_and_the_checkpoint_set_aside(
     assert (kept / name).read_bytes() == damaged
     assert watch.told("is not used") and watch.told(str(kept))
     assert watch.told("re-applying steps 3 to 3")
-    assert checkpoint.find(copied / "checkpoints")[0][0].step == 3
+    assert manifest.find(copied / "checkpoints")[0][0].step == 3
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -147,14 +148,14 @@ def test_a_checkpoint_of_another_run_is_not_used(
     other = tmp_path / "other"
     trained(other, Scripted(by_text), **parts, seed=8)
     target = copied / "checkpoints" / "step-000003"
-    manifest = json.loads((target / "manifest.json").read_text())
+    own = json.loads((target / "manifest.json").read_text())
     shutil.rmtree(target)
     shutil.copytree(other / "checkpoints" / "step-000003", target)
     # Even if it says that it was made at this run's place in the journal.
     theirs = json.loads((target / "manifest.json").read_text())
     theirs.pop("sha256")
-    theirs["journal"] = manifest["journal"]
-    (target / "manifest.json").write_bytes(checkpoint._sealed(theirs))
+    theirs["journal"] = own["journal"]
+    (target / "manifest.json").write_bytes(manifest.sealed(theirs))
     watch = Listener()
 
     with opened(copied, watch) as taken_up:
@@ -192,8 +193,8 @@ def test_a_checkpoint_holds_what_is_trained_and_no_more(
         train(run)
         trainable = run.policy.trainable()
 
-    ((found,), _) = checkpoint.find(tmp_path / "checkpoints")
-    loaded = found.load()
+    ((found,), _) = manifest.find(tmp_path / "checkpoints")
+    loaded = checkpoint.load(found)
     assert loaded
     assert set(loaded[0]) == set(trainable)
     for name, value in trainable.items():

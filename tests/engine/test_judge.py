@@ -14,8 +14,9 @@ import pytest
 
 from onlinedpo.engine import policy as policies
 from onlinedpo.engine.identity import identify
-from onlinedpo.engine.judge import MIN_MASS, Comparison, ModelJudge, read_verdict
+from onlinedpo.engine.judge import Comparison, ModelJudge
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.parsing import MIN_MASS, letters
 from onlinedpo.states.records import Shown
 from tests.engine.kit import some_pairs
 from tests.engine.runs import opened
@@ -177,7 +178,7 @@ def test_a_verdict_is_read_and_never_guessed(
     logprobs: tuple[float, float], shown: Shown, winner: str | None
 ) -> None:
     """The likelier letter wins; where neither is likely, or a number, no one does."""
-    read, failure = read_verdict(logprobs, shown, "Hm")
+    read, failure = letters(logprobs, shown, "Hm")
 
     assert read == winner
     assert bool(failure) == (winner is None)

@@ -17,6 +17,7 @@ from tests.states import facts
 
 PLAIN: list[Record] = [
     facts.run_opened(),
+    facts.derived(changed={"iters": 3}),
     facts.process_started(iters=7),
     facts.tail_cut(),
     facts.sampled(3),

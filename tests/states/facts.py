@@ -9,6 +9,7 @@ from onlinedpo.states.config import Settings
 from onlinedpo.states.records import (
     Bundle,
     Completion,
+    Derived,
     Dropped,
     Escalated,
     Evaluated,
@@ -48,6 +49,22 @@ def run_opened(**wanted: Any) -> RunOpened:
         data={"train": "34"},
         initial="56",
     )
+
+
+def derived(**wanted: Any) -> Derived:
+    """This run has another run's pairs."""
+    plain: dict[str, Any] = {
+        "purpose": "fork",
+        "source": "cd" * 16,
+        "frame": 12,
+        "chain": b"\x07" * 32,
+        "step": 3,
+        "labels": "same",
+        "changed": {},
+        "judge": {"name": "toy"},
+        "time": NOW,
+    }
+    return Derived(**(plain | wanted))
 
 
 def process_started(**changed: Any) -> ProcessStarted:
