@@ -13,7 +13,7 @@ import click
 
 from onlinedpo.cli import words
 from onlinedpo.cli.story import told
-from onlinedpo.journal import codec
+from onlinedpo.journal import codec, snapshot
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states import records as r
 from onlinedpo.states.errors import UsageError
@@ -30,7 +30,7 @@ def status(run_folder: Path, as_json: bool) -> None:
     Example:
       onlinedpo status runs/demo
     """
-    ledger = Reader(journal_of(run_folder)).fold()
+    ledger = snapshot.fold(journal_of(run_folder))
     facts = _facts(run_folder, ledger)
     click.echo(
         json.dumps(facts, indent=2) if as_json else words.status_text(run_folder, facts)

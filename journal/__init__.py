@@ -19,4 +19,7 @@ The payload is a msgpack array of records, which are taken in together or not at
 Every frame is synced before the next one is written.  So only the very last frame can
 be torn, and then nothing had acted on it: it is cut off, kept in quarantine, and told.
 Anything else that cannot be read had been acknowledged, and is refused.
+
+Beside the segments lies `snapshot`, the ledger as it stood where a late segment begins:
+a cache for those who ask where the run stands.  Whoever writes reads everything.
 """

@@ -6,15 +6,18 @@ higher version is refused: it was written by a newer onlinedpo.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass
-from functools import cache
+from enum import Enum
 from typing import Any, get_args, get_type_hints
 
 import msgpack
 
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalError
+from onlinedpo.states.lifecycle import Phase
+from onlinedpo.states.turns import Round, Turn
 
 VERSION = 2
 
@@ -39,6 +42,12 @@ KINDS: dict[str, type[Any]] = {
     "held-out": records.HeldOut,
     "evaluated": records.Evaluated,
 }
+# In this order they are numbered where a ledger is kept: see `encode_state`.
+STATE_TYPES: list[Any] = [
+    *(tuple, deque, Counter, Phase, Turn, Round, records.Completion),
+    *KINDS.values(),
+]
+_NUMBERS = {kind: number for number, kind in enumerate(STATE_TYPES)}
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
@@ -73,6 +82,46 @@ def as_map(record: records.Record) -> dict[str, Any]:
     return {"kind": _NAMES[type(record)], **fields_of}
 
 
+def encode_state(values: Any) -> bytes:
+    """What a ledger holds, as bytes: records and collections of them, by name."""
+    packed = msgpack.packb(
+        values, default=_tagged, strict_types=True, unicode_errors="surrogatepass"
+    )
+    return bytes(packed)
+
+
+def decode_state(data: bytes) -> Any:
+    """The same as it was; raises ValueError or another error where it is not that."""
+    return msgpack.unpackb(
+        data,
+        ext_hook=_untagged,
+        strict_map_key=False,
+        unicode_errors="surrogatepass",
+    )
+
+
+def _tagged(value: Any) -> msgpack.ExtType:
+    """What msgpack has no type for: by the number of its type, and its parts."""
+    number = _NUMBERS[type(value)]
+    if isinstance(value, Enum):
+        parts: Any = value.value
+    elif isinstance(value, Counter):
+        parts = [[key, count] for key, count in value.items()]
+    elif isinstance(value, tuple | deque):
+        parts = list(value)
+    else:
+        parts = [getattr(value, f.name) for f in fields(value)]
+    return msgpack.ExtType(number, encode_state(parts))
+
+
+def _untagged(number: int, data: bytes) -> Any:
+    kind, parts = STATE_TYPES[number], decode_state(data)
+    if is_dataclass(kind):
+        named = zip((f.name for f in fields(kind)), parts, strict=True)
+        return STATE_TYPES[number](**dict(named))
+    return Counter(dict(parts)) if kind is Counter else kind(parts)
+
+
 def _as_text(value: Any) -> Any:
     """The same with bytes as text, which JSON has: what people saved is mostly that."""
     if isinstance(value, bytes):
@@ -91,7 +140,7 @@ def _from_row(row: dict[str, Any]) -> records.Record:
             f"a record '{kind}' of version {version} is not known to this version",
             hint="Use the version of onlinedpo that wrote the run, or a newer one.",
         )
-    record: records.Record = _from_map(KINDS[kind], row)
+    record: records.Record = _MAKERS[kind](row)
     return record
 
 
@@ -107,25 +156,25 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _from_map(kind: type[Any], row: dict[str, Any]) -> Any:
-    for name, (nested, many) in _nested(kind).items():  # type: ignore[arg-type]
-        value = row[name]
-        row[name] = (
-            tuple(_from_map(nested, item) for item in value)
-            if many
-            else _from_map(nested, value)
-        )
-    return kind(**row)
-
-
-@cache
-def _nested(kind: Any) -> dict[str, tuple[Any, bool]]:
-    """The fields that hold dataclasses, and whether they hold several."""
-    found = {}
+def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
+    """What makes a record of its map: those that it holds are made first."""
+    one: list[tuple[str, Callable[[dict[str, Any]], Any]]] = []
+    many: list[tuple[str, Callable[[dict[str, Any]], Any]]] = []
     for name, hint in get_type_hints(kind).items():
         inner = next((a for a in get_args(hint) if is_dataclass(a)), None)
         if is_dataclass(hint):
-            found[name] = (hint, False)
+            one.append((name, _maker(hint)))
         elif inner is not None:
-            found[name] = (inner, True)
-    return found
+            many.append((name, _maker(inner)))
+
+    def make(row: dict[str, Any]) -> Any:
+        for name, nested in one:
+            row[name] = nested(row[name])
+        for name, nested in many:
+            row[name] = tuple(map(nested, row[name]))
+        return kind(**row)
+
+    return make if one or many else lambda row: kind(**row)
+
+
+_MAKERS = {name: _maker(kind) for name, kind in KINDS.items()}

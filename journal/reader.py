@@ -32,6 +32,12 @@ class Position:
     number: int
     chain: bytes
 
+    def next_segment(self) -> frames.Segment:
+        """The header of a segment that goes on from here."""
+        return frames.Segment(
+            self.run, self.segment + 1, self.number + 1, self.length, self.chain
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -70,17 +76,25 @@ class Tail:
 class Reader:
     """One pass over a journal folder.  After it, `position` and `tail` are set."""
 
-    def __init__(self, folder: Path, anchors: Anchors | None = None) -> None:
-        """Read nothing yet; `anchors` are places that the journal must contain."""
+    def __init__(
+        self,
+        folder: Path,
+        anchors: Anchors | None = None,
+        since: Position | None = None,
+    ) -> None:
+        """Read nothing yet; `anchors` are places that the journal must contain.
+
+        With `since`, the end of a segment, only the segments after it are read.
+        """
         self.folder = folder
-        self.position: Position | None = None
+        self.position = since
         self.tail: Tail | None = None
         self._anchors = dict(anchors or {})
 
     def whole_frames(self) -> Iterator[tuple[Path, frames.Frame]]:
         """Every frame in order, with its file; raises `JournalDamaged`."""
         paths = segments(self.folder)
-        for path in paths:
+        for path in paths[self.position.segment if self.position else 0 :]:
             data = path.read_bytes()
             segment = self._open(path, data)
             self.position = Position(
@@ -114,9 +128,12 @@ class Reader:
         for _, batch in self.batches():
             yield from batch
 
-    def fold(self) -> Ledger:
-        """The state that the whole journal adds up to; raises `JournalError`."""
-        ledger = Ledger()
+    def fold(self, ledger: Ledger | None = None) -> Ledger:
+        """The state that what is read adds up to; raises `JournalError`.
+
+        It is added to `ledger`, the state at `since`, or else to nothing.
+        """
+        ledger = ledger or Ledger()
         for place, batch in self.batches():
             with place.named():
                 for record in batch:
@@ -129,10 +146,7 @@ class Reader:
         except JournalError as error:
             raise type(error)(f"{path}: {error}", hint=error.hint or _HINT) from error
         before = self.position or Position(segment.run, 0, 0, 0, bytes(frames.CHAIN))
-        continues = frames.Segment(
-            before.run, int(path.stem), before.number + 1, before.length, before.chain
-        )
-        if segment != continues:
+        if segment != before.next_segment():
             raise JournalDamaged(
                 f"{path}: byte 0: this segment does not continue the one before it",
                 hint=_HINT,
@@ -185,13 +199,19 @@ class Reader:
             )
 
 
+def path_of(folder: Path, segment: int) -> Path:
+    """The file of a segment."""
+    return folder / f"{segment:06d}{SUFFIX}"
+
+
 def segments(folder: Path) -> list[Path]:
     """The segment files, oldest first; raises `JournalDamaged` where one is missing."""
     paths = sorted(p for p in folder.glob("*" + SUFFIX) if p.stem.isdigit())
     for number, path in enumerate(paths, start=1):
         if int(path.stem) != number:
             raise JournalDamaged(
-                f"{folder}: segment {number:06d}{SUFFIX} is missing", hint=_HINT
+                f"{folder}: segment {path_of(folder, number).name} is missing",
+                hint=_HINT,
             )
     return paths
 

@@ -14,15 +14,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from onlinedpo.journal import codec, disk, frames
+from onlinedpo.journal import codec, disk, frames, snapshot
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.reader import (
-    SUFFIX,
     Anchors,
     Position,
     Reader,
     Tail,
+    path_of,
     segments,
 )
 from onlinedpo.states import records
@@ -30,7 +30,8 @@ from onlinedpo.states.errors import JournalError, OnlineDPOError, RunLocked
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import Move
 
-SEGMENT_LIMIT = 64 << 20
+SEGMENT_LIMIT = 8 << 20
+"""Bytes from which on the next frame begins a segment, or four times a snapshot."""
 
 _KEPT = re.compile(r"(\d{6})-(\d+)-[0-9a-f]{8}\.tail")
 """Segment and offset that a kept tail was cut from; other files are left alone."""
@@ -49,6 +50,8 @@ class Journal:
         self._fd = -1
         self._position: Position
         self._poisoned = ""
+        self._snapshot = 0
+        """Bytes of the ledger as it was kept last."""
 
     @classmethod
     def create(cls, folder: Path, run: bytes, move: Move) -> Self:
@@ -114,7 +117,7 @@ class Journal:
         Raises `JournalError` if they could not be written; nothing was folded then.
         """
         began = time.perf_counter()
-        if self._position.length > SEGMENT_LIMIT:
+        if self._position.length > max(SEGMENT_LIMIT, 4 * self._snapshot):
             self._begin_segment()
         self._write(codec.encode(batch))
         self.seconds += time.perf_counter() - began
@@ -144,7 +147,7 @@ class Journal:
             raise JournalError(self._poisoned, hint="Start the run again.")
         at = self._position
         data, chain = frames.encode_frame(at.run, at.chain, at.number + 1, payload)
-        where = f"{self._path(at.segment)}: frame {at.number + 1}"
+        where = f"{path_of(self.folder, at.segment)}: frame {at.number + 1}"
         # Whatever interrupts the next lines, the file then ends in a torn tail for the
         # next start.  After a failed sync the kernel may call the pages clean: it is
         # never tried again on this file.
@@ -163,10 +166,8 @@ class Journal:
 
     def _begin_segment(self) -> None:
         at = self._position
-        segment = frames.Segment(
-            at.run, at.segment + 1, at.number + 1, at.length, at.chain
-        )
-        path = self._path(segment.number)
+        segment = at.next_segment()
+        path = path_of(self.folder, segment.number)
         try:
             disk.replace(path, segment.encode())
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
@@ -178,10 +179,12 @@ class Journal:
         self._position = Position(
             at.run, segment.number, frames.SEGMENT_SIZE, at.number, segment.head
         )
+        if sum(p.stat().st_size for p in segments(self.folder)) > snapshot.WORTH:
+            self._snapshot = snapshot.write(self.folder, self.ledger, at)
 
     def _adopt(self, tail: Tail | None) -> None:
         """Make what another process left the ground to build on."""
-        last = self._path(self._position.segment)
+        last = path_of(self.folder, self._position.segment)
         try:
             # It may have been killed between a write and its sync: a segment that
             # vouches for a frame must not reach the disk before the frame does.
@@ -234,9 +237,6 @@ class Journal:
     @property
     def _quarantine(self) -> Path:
         return self.folder.parent / "quarantine"
-
-    def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}{SUFFIX}"
 
 
 def _io_error(message: str) -> OnlineDPOError:

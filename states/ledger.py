@@ -40,6 +40,20 @@ class Ledger(Standing):
         it; the ledger is then not to be used any more.
         """
         match record:
+            # The most frequent come first: a journal may have millions of them.
+            case r.Verdict(ticket=ticket):
+                self._judging(ticket, "a verdict").verdicts.append(record)
+            case r.Sampled():
+                self._sampled(record)
+            case r.Label():
+                self._labelled(record)
+            case r.Dropped():
+                self._dropped(record)
+            case r.Submitted(tickets=tickets):
+                for ticket in tickets:
+                    self._fire(ticket, "submit")
+            case r.Step():
+                self._step(record)
             case r.RunOpened():
                 self._expect(self.opened is None, "a run is opened once")
                 self.opened = record
@@ -50,13 +64,6 @@ class Ledger(Standing):
                 self.changed |= record.changed
             case r.TailCut():
                 self.tails.append(record)
-            case r.Sampled():
-                self._sampled(record)
-            case r.Submitted(tickets=tickets):
-                for ticket in tickets:
-                    self._fire(ticket, "submit")
-            case r.Verdict(ticket=ticket):
-                self._judging(ticket, "a verdict").verdicts.append(record)
             case r.Escalated():
                 self._escalated(record)
             case r.Vote():
@@ -65,15 +72,9 @@ class Ledger(Standing):
                 self.read[path] = version(raw)
             case r.Bundle(path=path, kept_as=kept_as, sha256=digest):
                 self.read[path] = self.read[kept_as] = bytes.fromhex(digest)
-            case r.Label():
-                self._labelled(record)
             case r.Withdrawn(ticket=ticket):
                 self._fire(ticket, "withdraw")
                 self._turn(ticket).label = None
-            case r.Dropped():
-                self._dropped(record)
-            case r.Step():
-                self._step(record)
             case r.Restored(sampled=sampled):
                 self.restored[sampled.ticket] = record
             case r.Rewound():

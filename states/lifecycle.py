@@ -24,6 +24,9 @@ class Phase(Enum):
     APPLIED = "applied"
     DROPPED = "dropped"
 
+    # Each is itself only: Enum would take the hash of its name, in Python.
+    __hash__ = object.__hash__
+
 
 TRANSITIONS: tuple[tuple[str, Phase, Phase], ...] = (
     ("sample", Phase.QUEUED, Phase.SAMPLED),
