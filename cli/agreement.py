@@ -12,10 +12,10 @@ from typing import Any
 import click
 
 from onlinedpo.cli import words
+from onlinedpo.cli.figures import plain, told
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states import agreement as measures
-from onlinedpo.states.agreement import Measure
 from onlinedpo.states.answers import Side
 from onlinedpo.states.answers_given import (
     AnswersGiven,
@@ -62,11 +62,9 @@ def _facts(given: AnswersGiven) -> dict[str, Any]:
             for name, votes in by_annotator.items()
         ],
         "people": {
-            "raw": _plain(measures.raw([_preferences(row) for row in rows])),
-            "alpha_nominal": _plain(
-                measures.alpha([_preferences(row) for row in rows])
-            ),
-            "alpha_ordinal": _plain(
+            "raw": plain(measures.raw([_preferences(row) for row in rows])),
+            "alpha_nominal": plain(measures.alpha([_preferences(row) for row in rows])),
+            "alpha_ordinal": plain(
                 measures.alpha(
                     [[grade(v) for v in row.values()] for row in rows],
                     measures.ordinal,
@@ -89,7 +87,7 @@ def _annotator(name: str, votes: list[Vote], seconds: list[float]) -> dict[str, 
         "name": name,
         "answers": len(votes),
         "from_files": sum(vote.source == "file" for vote in votes),
-        "left": _plain(measures.share([float(picked_left(v)) for v in chosen])),
+        "left": plain(measures.share([float(picked_left(v)) for v in chosen])),
         "ties": values.count("tie"),
         "both_bad": values.count("bad"),
         "skips": values.count("skip"),
@@ -126,21 +124,11 @@ def _beside(answers: list[tuple[Vote, Side]]) -> dict[str, Any]:
 
 
 def _two_raters(rated: Sequence[tuple[int | str, int | str]]) -> dict[str, Any]:
-    return {"raw": _plain(measures.raw(rated)), "kappa": _plain(measures.kappa(rated))}
+    return {"raw": plain(measures.raw(rated)), "kappa": plain(measures.kappa(rated))}
 
 
 def _preferences(row: dict[str, Vote]) -> list[int]:
     return [preference(vote) for vote in row.values()]
-
-
-def _plain(measure: Measure) -> dict[str, Any]:
-    return {
-        "value": measure.value,
-        "low": measure.low,
-        "high": measure.high,
-        "n": measure.n,
-        "enough": measure.enough,
-    }
 
 
 def _text(folder: Path, facts: dict[str, Any]) -> str:
@@ -202,21 +190,7 @@ def _two_lines(title: str, two: dict[str, Any]) -> list[str]:
 
 
 def _line(title: str, measure: dict[str, Any], *, share: bool = False) -> str:
-    return f"  {title:<24} {_told(measure, share=share)}"
-
-
-def _told(measure: dict[str, Any], *, share: bool) -> str:
-    """A figure with its interval and n, or why there is none."""
-    n = measure["n"]
-    if not measure["enough"]:
-        return f"too few (n={n}; {measures.ENOUGH} are needed)"
-    if measure["value"] is None:
-        return f"undefined: all answers are the same (n={n})"
-    value, low, high = (
-        "" if v is None else f"{v:.1%}" if share else f"{v:z.2f}"
-        for v in (measure["value"], measure["low"], measure["high"])
-    )
-    return f"{value} {f'[{low}, {high}]' if low else 'without interval'} (n={n})"
+    return f"  {title:<24} {told(measure, share=share)}"
 
 
 def _name(annotator: str) -> str:

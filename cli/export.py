@@ -1,4 +1,4 @@
-"""`onlinedpo export`: what waits for people, as files that other programs load."""
+"""`onlinedpo export`: the pairs of a run, as files that other programs load."""
 
 from __future__ import annotations
 
@@ -6,60 +6,112 @@ from pathlib import Path
 
 import click
 
-from onlinedpo.cli import words
+from onlinedpo.cli import exported, words
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.journal import disk
 from onlinedpo.journal.reader import Reader
-from onlinedpo.states import tasks
+from onlinedpo.states import preferences, tasks
 from onlinedpo.states.answers import sides
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.preferences import Style
 from onlinedpo.states.tasks import Task
+
+_BOTH = tuple(dict.fromkeys((*exported.FORMATS, *tasks.FORMATS)))
 
 
 @click.command()
 @click.argument("run_folder", metavar="RUN", type=Path)
-@click.option("--pending", is_flag=True, help="The pairs that wait for people.")
+@click.option(
+    "--pending", is_flag=True, help="The pairs that wait for people, not the labelled."
+)
 @click.option(
     "--format",
     "format_",
-    type=click.Choice(tasks.FORMATS),
+    type=click.Choice(_BOTH),
     default="jsonl",
     show_default=True,
-    help="The program that is to load them.",
+    help=f"What is to load them: of labelled pairs {', '.join(exported.FORMATS)}; with"
+    f" --pending {', '.join(tasks.FORMATS)}.",
 )
 @click.option(
-    "-o", "--output", type=Path, help="File to write; default: standard output."
+    "--style",
+    type=click.Choice(preferences.STYLES),
+    help="Prompts and completions as messages or as texts; default: conversational."
+    " With jsonl, parquet and datasets.",
 )
-def export(run_folder: Path, pending: bool, format_: str, output: Path | None) -> None:
-    """Write the pairs of run RUN that wait for people, for another program.
+@click.option(
+    "-o",
+    "--output",
+    type=Path,
+    help="File or folder to write; jsonl and --pending write to standard output else.",
+)
+def export(
+    run_folder: Path,
+    pending: bool,
+    format_: str,
+    style: Style | None,
+    output: Path | None,
+) -> None:
+    """Write the labelled pairs of run RUN as preference data, for other trainers.
 
-    Label them there, export them from there, and drop the file into RUN/labels/inbox:
-    the format is recognised. For label-studio the labelling interface to set up first
-    is written beside the tasks, as *.xml.
+    Every pair with a winner is written once, with the label that it has now, trained
+    on or not: in the columns prompt, chosen and rejected, as TRL's DPOTrainer reads
+    them, and odpo_* (pair, step, margin, source, annotators ...). Pairs without a
+    winner go, with the reason, to a file of their own beside it, *.undecided.*.
+
+    parquet and datasets (a folder for load_from_disk) need `pip install
+    'onlinedpo[export]'`. mlx-lm-lora is a folder for its --data. inspect is what the
+    model judge was asked and said, as a log for `inspect view`.
+
+    With --pending: the pairs that wait for people, for another program. Label them
+    there, export them from there, and drop the file into RUN/labels/inbox: the format
+    is recognised. For label-studio the labelling interface to set up first is written
+    beside the tasks, as *.xml.
 
     \b
     Examples:
+      onlinedpo export runs/mine -o pairs.jsonl
+      onlinedpo export runs/mine --format datasets --style plain -o pairs
+      onlinedpo export runs/mine --format mlx-lm-lora -o data
+      onlinedpo export runs/mine --format inspect -o judge.eval
       onlinedpo export runs/mine --pending --format label-studio -o tasks.json
       onlinedpo export runs/mine --pending --format csv > pairs.csv
     """
+    _must_fit(pending, format_, style)
+    journal = journal_of(run_folder)
     if not pending:
-        raise UsageError(
-            "it is not said what to export", hint="Give --pending: the pairs that wait."
-        )
-    waiting = pending_tasks(Reader(journal_of(run_folder)).fold())
+        exported.write(run_folder, journal, format_, style, output)
+        return
+    waiting = pending_tasks(Reader(journal).fold())
     text = tasks.export(waiting, format_)
     if output is None:
         click.echo(text, nl=False)
         return
-    if output.exists():
-        raise UsageError(f"{output} exists", hint="Give another name, or remove it.")
+    exported.must_be_free(output)
     written = [output]
     disk.replace(output, text.encode())
     if format_ == "label-studio":
         written.append(output.with_suffix(".xml"))
         disk.replace(written[-1], tasks.LABEL_STUDIO_CONFIG.encode())
     click.echo(words.exported_line(len(waiting), written))
+
+
+def _must_fit(pending: bool, format_: str, style: Style | None) -> None:
+    """Raise `UsageError` where options do not go together."""
+    formats = tasks.FORMATS if pending else exported.FORMATS
+    if format_ not in formats:
+        whose = "labelled pairs" if pending else "pairs that wait for people"
+        raise UsageError(
+            f"--format {format_} is for {whose}",
+            hint=f"{'With' if pending else 'Without'} --pending: {', '.join(formats)}.",
+        )
+    if style and (pending or format_ not in exported.STYLED):
+        what = "--pending" if pending else f"--format {format_}"
+        raise UsageError(
+            f"--style does not go with {what}",
+            hint=f"It goes with labelled pairs as {', '.join(exported.STYLED)}.",
+        )
 
 
 def pending_tasks(ledger: Ledger) -> list[Task]:

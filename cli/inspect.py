@@ -1,8 +1,7 @@
-"""`onlinedpo status` and `onlinedpo show`: read a run, also while it works."""
+"""`onlinedpo status`: where a run stands, also while it works."""
 
 from __future__ import annotations
 
-import fcntl
 import json
 import math
 import time
@@ -12,10 +11,8 @@ from typing import Any
 import click
 
 from onlinedpo.cli import words
-from onlinedpo.cli.story import told
-from onlinedpo.journal import codec, snapshot
-from onlinedpo.journal.reader import Reader
-from onlinedpo.states import records as r
+from onlinedpo.journal import snapshot
+from onlinedpo.journal.lock import holder
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import Ledger
 
@@ -30,49 +27,15 @@ def status(run_folder: Path, as_json: bool) -> None:
     Example:
       onlinedpo status runs/demo
     """
-    ledger = snapshot.fold(journal_of(run_folder))
+    ledger, end = snapshot.stand(journal_of(run_folder))
     facts = _facts(run_folder, ledger)
+    facts |= {
+        "frames": end.number if end else 0,
+        "head": end.chain.hex() if end else None,
+    }
     click.echo(
         json.dumps(facts, indent=2) if as_json else words.status_text(run_folder, facts)
     )
-
-
-@click.command()
-@click.argument("run_folder", metavar="RUN", type=Path)
-@click.argument("pair", metavar="PAIR")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, one record a line.")
-def show(run_folder: Path, pair: str, as_json: bool) -> None:
-    """Show the whole life of one pair, with the raw evidence of each verdict.
-
-    PAIR is the pair's name, as errors and metrics give it (000042-9c1f0a77), or just
-    its number (42).
-
-    \b
-    Example:
-      onlinedpo show runs/demo 42
-    """
-    number = pair.split("-")[0]
-    if not number.isdigit():
-        raise UsageError(
-            f"'{pair}' does not name a pair",
-            hint="Names look like 000042-9c1f0a77; the number alone will do.",
-        )
-    life = [
-        record
-        for record in Reader(journal_of(run_folder)).records()
-        if _concerns(record, int(number))
-    ]
-    names = [record.pair for record in life if isinstance(record, r.Sampled)]
-    if not life or ("-" in pair and pair not in names):
-        raise UsageError(
-            f"there is no pair '{pair}' in {run_folder}",
-            hint=f"Its name is {names[0]}." if names else "See: onlinedpo status.",
-        )
-    for record in life:
-        if as_json:
-            click.echo(json.dumps(codec.as_map(record)))
-        else:
-            click.echo(told(record, int(number)))
 
 
 def journal_of(folder: Path) -> Path:
@@ -139,21 +102,4 @@ def _people(ledger: Ledger) -> dict[str, Any] | None:
 
 def is_locked(folder: Path) -> bool:
     """Whether a process works on the run."""
-    try:
-        with (folder / "journal" / "lock").open("r") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
-
-
-def _concerns(record: r.Record, ticket: int) -> bool:
-    if isinstance(record, r.Submitted | r.Step):
-        return ticket in record.tickets
-    if isinstance(record, r.Restored):
-        return record.sampled.ticket == ticket
-    if isinstance(record, r.Sampled) and record.repeats == ticket:
-        return True
-    return getattr(record, "ticket", None) == ticket
+    return holder(folder / "journal") is not None

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from importlib.metadata import version
 
 import click
 
 from onlinedpo.cli.agreement import agreement
+from onlinedpo.cli.audit import audit
+from onlinedpo.cli.diff import diff
 from onlinedpo.cli.export import export
-from onlinedpo.cli.inspect import show, status
+from onlinedpo.cli.fork import fork
+from onlinedpo.cli.inspect import status
+from onlinedpo.cli.journal import journal
 from onlinedpo.cli.label.command import label
+from onlinedpo.cli.rejudge import rejudge
+from onlinedpo.cli.replay import replay
 from onlinedpo.cli.rewind import rewind
 from onlinedpo.cli.run import run
+from onlinedpo.cli.show import show
+from onlinedpo.cli.trace import trace
 from onlinedpo.states.errors import OnlineDPOError
 
 
@@ -33,14 +42,24 @@ def cli() -> None:
 cli.add_command(run)
 cli.add_command(status)
 cli.add_command(show)
+cli.add_command(replay)
+cli.add_command(trace)
 cli.add_command(label)
 cli.add_command(rewind)
+cli.add_command(rejudge)
+cli.add_command(fork)
+cli.add_command(diff)
 cli.add_command(export)
 cli.add_command(agreement)
+cli.add_command(audit)
+cli.add_command(journal)
 
 
 def main() -> None:
     """Run the command line; the entry point of the installed program."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Whatever a model wrote, and whatever a path holds, can then be printed.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except OnlineDPOError as error:

@@ -68,14 +68,14 @@ def run(
         wanted |= read_settings(config_file)
     wanted |= given(options)
     watch = Progress(folder)
-    with _stopping_on_signals(watch), watch:
+    with stopping_on_signals(watch), watch:
         ledger = train(folder, wanted, watch, patient=not no_wait)
     watch.summary(ledger)
     return 130 if watch.asked_to_stop() else 0
 
 
 @contextmanager
-def _stopping_on_signals(watch: Any) -> Iterator[None]:
+def stopping_on_signals(watch: Any) -> Iterator[None]:
     """First signal: leave after the operation at hand.  Second: leave at once."""
 
     def stop(number: int, frame: FrameType | None) -> None:

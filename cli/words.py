@@ -236,4 +236,11 @@ def status_text(folder: Path, facts: dict[str, Any]) -> str:
         f" {environment.get('blas')}"
     )
     lines += [f"torn tail cut: {tail}" for tail in facts["torn_tails"]]
+    if facts["head"]:
+        lines.append(head_line(facts["frames"], facts["head"]))
     return "\n".join(lines)
+
+
+def head_line(frames: int, head: str) -> str:
+    """The head of the journal's chain, which vouches for all that stands before it."""
+    return f"head: {head} (frame {frames})"

@@ -65,12 +65,7 @@ def save(
         temporary = folder / f"{disk.TEMPORARY}{final.name}"
         temporary.mkdir(parents=True)
         state = state_of(adapter, optimizer)
-        files = {}
-        for name, tensors in ((ADAPTER, adapter), (OPTIMIZER, optimizer)):
-            path = temporary / name
-            mx.save_safetensors(str(path), tensors)
-            files[name] = disk.file_digest(path)
-            reached(f"checkpoint.{name}")
+        files = write(temporary, adapter, optimizer)
         frame, chain = position
         content = {
             "step": step,
@@ -85,6 +80,17 @@ def save(
         reached("checkpoint.sync")
         disk.publish(temporary, final)
     return state
+
+
+def write(folder: Path, adapter: Tensors, optimizer: Tensors) -> dict[str, str]:
+    """Write the two files, not synced yet; returns the digest of each."""
+    files = {}
+    for name, tensors in ((ADAPTER, adapter), (OPTIMIZER, optimizer)):
+        path = folder / name
+        mx.save_safetensors(str(path), tensors)
+        files[name] = disk.file_digest(path)
+        reached(f"checkpoint.{name}")
+    return files
 
 
 def prune(folder: Path, newest: int) -> None:

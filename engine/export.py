@@ -7,6 +7,7 @@ from pathlib import Path
 
 from onlinedpo.journal import disk
 from onlinedpo.journal.crashpoint import reached
+from onlinedpo.journal.manifest import CONFIG as CONFIG
 from onlinedpo.journal.manifest import name_of
 from onlinedpo.states.config import Settings
 
@@ -17,7 +18,17 @@ def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> No
     It is a cache of the checkpoint, made again at every start, so it is not synced.
     """
     target.mkdir(parents=True, exist_ok=True)
-    config = {
+    disk.link(
+        checkpoints / name_of(step) / "adapters.safetensors",
+        target / "adapters.safetensors",
+    )
+    reached("adapters.rename")
+    disk.replace(target / CONFIG, config(step, settings), durable=False)
+
+
+def config(step: int, settings: Settings) -> bytes:
+    """What stands beside an adapter in mlx-lm's format."""
+    values = {
         # What mlx-lm reads; a full fine-tune has no adapter shape.
         "fine_tune_type": settings.fine_tune_type,
         "num_layers": settings.num_layers,
@@ -33,10 +44,4 @@ def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> No
         "learning_rate": settings.learning_rate,
         "seed": settings.seed,
     }
-    text = json.dumps(config, indent=2).encode() + b"\n"
-    disk.link(
-        checkpoints / name_of(step) / "adapters.safetensors",
-        target / "adapters.safetensors",
-    )
-    reached("adapters.rename")
-    disk.replace(target / "adapter_config.json", text, durable=False)
+    return json.dumps(values, indent=2).encode() + b"\n"

@@ -8,7 +8,7 @@ undone here and nowhere else.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -51,6 +51,17 @@ class Judge(Protocol):
         """The verdicts on each comparison: one per order asked."""
 
 
+def described(model: Mapping[str, str], rubric: str) -> dict[str, Any]:
+    """What the journal says of a model that judges by a rubric."""
+    return {
+        "kind": "model",
+        **model,
+        "rubric": rubric,
+        "frame": judge_prompt.FRAME_VERSION,
+        "parser": PARSER_VERSION,
+    }
+
+
 @dataclass(frozen=True, slots=True)
 class _Question:
     comparison: Comparison
@@ -85,13 +96,7 @@ class ModelJudge:
         self._seed = seed
         self._at_once = at_once
         self._as_judge = as_judge
-        self.identity = {
-            "kind": "model",
-            **identity,
-            "rubric": rubric,
-            "frame": judge_prompt.FRAME_VERSION,
-            "parser": PARSER_VERSION,
-        }
+        self.identity = described(identity, rubric)
         self._brief = {k: self.identity[k] for k in ("kind", "id", "weights")}
         self._brief |= {"frame": judge_prompt.FRAME_VERSION, "parser": PARSER_VERSION}
         a, b = judge_prompt.answer_tokens(tokenizer)

@@ -17,27 +17,16 @@ import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_map, tree_unflatten
 from mlx_lm.tuner.trainer import grad_checkpoint
-from mlx_lm.tuner.utils import build_schedule
 
 from onlinedpo.engine.logps import Batch, Scorer, batch_of
 from onlinedpo.engine.loss import PairLogps, preference_loss
+from onlinedpo.engine.optimizer import optimizer_of
 from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.tensors import Tensors, flat, floats, scalar
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import TrainingDiverged, UsageError
+from onlinedpo.states.errors import TrainingDiverged
 from onlinedpo.states.ledger import LabelledPair
-
-_OPTIMIZERS = {
-    "adam": optim.Adam,
-    "adamw": optim.AdamW,
-    "muon": optim.Muon,
-    "sgd": optim.SGD,
-    "adafactor": optim.Adafactor,
-}
-
-# Left to itself, MLX's Adafactor takes a step size of its own over learning_rate.
-_DEFAULTS: dict[str, dict[str, Any]] = {"adafactor": {"relative_step": False}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +47,7 @@ class Learner:
         self.policy = policy
         self._scorer = scorer
         self._settings = settings
-        self.optimizer = _optimizer(settings)
+        self.optimizer = optimizer_of(settings)
         self.optimizer.init(policy.model.trainable_parameters())
         mx.eval(self.optimizer.state)
 
@@ -69,7 +58,23 @@ class Learner:
     def restore(self, adapter: Tensors, optimizer: Tensors) -> None:
         """Go on from a checkpoint."""
         self.policy.update(adapter)
-        self.optimizer.state = tree_unflatten(list(optimizer.items()))
+        self._go_on_from(tree_unflatten(list(optimizer.items())))
+
+    def go_on_with(self, settings: Settings) -> None:
+        """Take the next steps with these settings: a fork may have changed some."""
+        if settings == self._settings:
+            return
+        state = self.optimizer.state
+        self._settings = settings
+        self.optimizer = optimizer_of(settings)
+        self._go_on_from(state)
+
+    def _go_on_from(self, state: Any) -> None:
+        """Give the optimizer a state, but for a learning rate that is constant."""
+        rate = self.optimizer.learning_rate
+        self.optimizer.state = state
+        if not self._settings.lr_schedule:
+            self.optimizer.learning_rate = rate
 
     def step(self, pairs: Sequence[LabelledPair], index: int) -> StepResult:
         """Take the `index`-th step (from 1) on these pairs.
@@ -221,23 +226,6 @@ def _measure(
             (joined("chosen_length") > joined("rejected_length")).mean()
         ),
     }, tuple(floats(margins))
-
-
-def _optimizer(settings: Settings) -> optim.Optimizer:
-    name = settings.optimizer
-    rate: Any = settings.learning_rate
-    try:
-        if settings.lr_schedule:
-            rate = build_schedule(settings.lr_schedule)
-        arguments = _DEFAULTS.get(name, {}) | settings.optimizer_config.get(name, {})
-        optimizer: optim.Optimizer = _OPTIMIZERS[name](learning_rate=rate, **arguments)
-    except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
-        raise UsageError(
-            f"lr_schedule or optimizer_config do not fit {name}: {error}",
-            hint="Both are as mlx-lm takes them, for example"
-            " lr_schedule: {name: cosine_decay, arguments: [1e-5, 1000], warmup: 10}.",
-        ) from error
-    return optimizer
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Every decision depends on the journal alone, so it is the same after a restart.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import nullcontext
 from pathlib import Path
@@ -18,6 +19,7 @@ from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.saving import publish
 from onlinedpo.engine.start import open_run
+from onlinedpo.states.endings import without_winner
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import Phase
 
@@ -58,7 +60,7 @@ def train(run: Run) -> None:
         elif fresh := ledger.pairs(Phase.SAMPLED):
             submit(run, fresh)
         elif undecided := ledger.settled_without_winner():
-            run.journal.append(people.drops(undecided))
+            run.journal.append(without_winner(undecided, time.time()))
         elif people.has_room(run):
             sample(run)
         else:

@@ -14,15 +14,15 @@ import mlx.core as mx
 
 from onlinedpo.engine import checkpoint, evaluate, metrics
 from onlinedpo.engine.judge import Comparison
-from onlinedpo.engine.people.operations import drops
-from onlinedpo.engine.prompts import NextTurn, encode, next_turns
+from onlinedpo.engine.prompts import encode
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.sampler import Request
 from onlinedpo.engine.saving import publish, save_if_due
-from onlinedpo.states import measures
+from onlinedpo.states import labelling, measures
+from onlinedpo.states.endings import without_winner
 from onlinedpo.states.errors import NothingToLearn, UsageError
-from onlinedpo.states.labelling import decide, doubt, people_judge, screen
 from onlinedpo.states.ledger import LabelledPair, Ledger
+from onlinedpo.states.order import NextTurn, next_turns
 from onlinedpo.states.records import (
     Completion,
     Dropped,
@@ -31,7 +31,6 @@ from onlinedpo.states.records import (
     Record,
     Sampled,
     Step,
-    Submitted,
 )
 
 FRUITLESS_ROUNDS = 20
@@ -81,17 +80,9 @@ def sample(run: Run) -> None:
 
 
 def submit(run: Run, fresh: list[Sampled]) -> None:
-    """Hand fresh pairs to the judge; identical completions have nothing to say."""
-    now = time.time()
-    dropped = [drop for pair in fresh if (drop := screen(pair, now))]
-    known = {drop.ticket for drop in dropped}
-    asked = tuple(pair.ticket for pair in fresh if pair.ticket not in known)
-    facts: list[Record] = [*dropped]
-    if asked:
-        facts.append(Submitted(tickets=asked, time=now))
-    if run.judge is None:
-        facts += people_judge(asked, run.settings, run.ledger.asked, now)
-    run.journal.append(facts)
+    """Hand fresh pairs to the judge, or to people where they judge all."""
+    asked = run.ledger.asked
+    run.journal.append(labelling.submit(fresh, run.settings, asked, time.time()))
 
 
 def judge(run: Run, asked: list[Sampled]) -> None:
@@ -104,8 +95,8 @@ def judge(run: Run, asked: list[Sampled]) -> None:
     )
     now = time.time()
     run.clock.spent("judge", began)
-    decisions = [decide(v, now) for v in verdicts]
-    facts = doubt(decisions, run.settings, run.ledger.asked)
+    decisions = [labelling.decide(v, now) for v in verdicts]
+    facts = labelling.doubt(decisions, run.settings, run.ledger.asked)
     run.journal.append([*chain(*verdicts), *facts])
 
 
@@ -137,7 +128,7 @@ def apply(run: Run, pairs: list[LabelledPair]) -> None:
         seconds=run.clock.seconds,
         time=time.time(),
     )
-    run.journal.append([*drops(ledger.undecided()), step])
+    run.journal.append([*without_winner(ledger.undecided(), step.time), step])
     run.clock.seconds, run.fruitless = {}, 0
     if state:
         began = time.perf_counter()

@@ -1,19 +1,16 @@
-"""Prompts: from a file to token ids, and the order in which a run visits them."""
+"""Prompts: from a file to token ids."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 from onlinedpo.states import seeds
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Messages
-from onlinedpo.states.standing import Standing
 
 _HINT = 'Each line is an object such as {"prompt": "How do I boil an egg?"}.'
 
@@ -33,52 +30,6 @@ class Prompts:
             "held_out": len(self.held_out),
             "held_out_digest": _digest(self.held_out),
         }
-
-
-class Order:
-    """Which prompt a turn is for: every prompt once in each epoch."""
-
-    def __init__(self, seed: int, count: int) -> None:
-        """The order is a function of the seed and the epoch alone."""
-        self._seed = seed
-        self._count = count
-        self._epoch = -1
-        self._order: list[int] = []
-
-    def place(self, number: int) -> tuple[int, int]:
-        """(epoch, prompt index) of the `number`-th turn."""
-        epoch, place = divmod(number, self._count)
-        if epoch != self._epoch:
-            self._epoch = epoch
-            self._order = seeds.order(self._seed, epoch, self._count)
-        return epoch, self._order[place]
-
-
-@dataclass(frozen=True, slots=True)
-class NextTurn:
-    """A prompt that is to be sampled, and the ticket that it gets."""
-
-    ticket: int
-    epoch: int
-    prompt: int
-    repeats: int | None = None
-
-    def keys(self, seed: int) -> list[int]:
-        """The seeds of its two completions."""
-        again = () if self.repeats is None else ("again", self.ticket)
-        return [
-            seeds.derive(seed, "draw", self.epoch, self.prompt, k, *again)
-            for k in (0, 1)
-        ]
-
-
-def next_turns(standing: Standing, order: Order) -> Iterator[NextTurn]:
-    """Who is next: the prompts that get another turn, then those of the order."""
-    tickets = count(standing.next_ticket)
-    for repeats, epoch, prompt in tuple(standing.again):
-        yield NextTurn(next(tickets), epoch, prompt, repeats)
-    for place in count(standing.place):
-        yield NextTurn(next(tickets), *order.place(place))
 
 
 def load(path: str, *, seed: int, held_out: int) -> Prompts:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from onlinedpo.engine import checkpoint
@@ -19,8 +22,10 @@ from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import ReplayDiverged
+from onlinedpo.states.given import in_force
 from onlinedpo.states.ledger import LabelledPair, Ledger
-from onlinedpo.states.records import Rewound, Step
+from onlinedpo.states.records import Step
+from onlinedpo.states.undone import standing_steps
 
 
 def restore(
@@ -49,6 +54,7 @@ def restore(
         promised = environment if exact else {}
         _reapply(folder.journal, begin, learner, watch, promised)
         _remake(folder, ledger, learner, position)
+        learner.go_on_with(in_force(ledger.settings))
 
 
 def _newest(
@@ -103,59 +109,88 @@ def _reapply(
     promised: dict[str, str],
 ) -> None:
     """Apply the journalled steps; `promised` is the environment that repeats itself."""
-    ledger = Ledger()
-    told = moved = False
-    undone = _undone(journal)
-    for number, record in enumerate(Reader(journal).records()):
-        if isinstance(record, Step) and record.index > begin and number not in undone:
+    told = False
+    for again in retake(journal, learner, watch, begin=begin, promised=promised):
+        difference = again.difference
+        if difference and again.promised:
+            raise ReplayDiverged(
+                f"step {again.step.index}, applied again from the journal, gives"
+                f" another {difference}",
+                hint="The base model, the program or the machine is not what it"
+                " was. Put the checkpoints folder back from a copy, or go on"
+                " there.",
+            )
+        if difference and not told:
+            told = True
+            watch.said(
+                f"from step {again.step.index} the rebuilt adapter is not equal to the"
+                f" bit ({difference})"
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class Retaken:
+    """A journalled step that was taken again, and what it came to this time.
+
+    `state` is empty where none was recorded.  `promised`: it had to come out equal.
+    """
+
+    step: Step
+    result: StepResult
+    state: str
+    promised: bool
+
+    @property
+    def difference(self) -> str:
+        """What differs from the record; empty if all is equal to the bit."""
+        step, result = self.step, self.result
+        if result.loss != step.loss:
+            return f"loss: {step.loss!r} was recorded, {result.loss!r} came out"
+        if result.grad_norm != step.grad_norm:
+            was, came = step.grad_norm, result.grad_norm
+            return f"grad_norm: {was!r} was recorded, {came!r} came out"
+        if self.state != step.state:
+            return f"state: {step.state[:12]} was recorded, {self.state[:12]} came out"
+        return ""
+
+
+def retake(
+    journal: Path,
+    learner: Learner,
+    watch: Observer,
+    *,
+    begin: int,
+    promised: dict[str, str],
+    records: int | None = None,
+) -> Iterator[Retaken]:
+    """Take each journalled step after `begin` again, under the settings it had.
+
+    Steps that a rewind undid are passed over.  `promised` is the environment in which
+    steps come out equal, as this one is, or empty where nothing is promised.  Of a
+    journal that grows meanwhile the first `records` count.
+    """
+    stands = standing_steps(enumerate(islice(Reader(journal).records(), records)))
+    ledger, moved = Ledger(), False
+    for place, record in enumerate(islice(Reader(journal).records(), records)):
+        if (
+            isinstance(record, Step)
+            and record.index > begin
+            and stands.get(record.index) == place
+        ):
             watch.doing(f"re-applying step {record.index}", ledger)
+            learner.go_on_with(in_force(ledger.settings))
             result = learner.step(_pairs(ledger, record), record.index)
-            difference = _difference(record, result, learner)
+            state = _state(learner) if record.state else ""
             # A step from elsewhere may be off unseen, and those after it are with it.
             moved |= not promised or bool(differing(ledger.environment, promised))
-            if difference and not moved:
-                raise ReplayDiverged(
-                    f"step {record.index}, applied again from the journal, gives"
-                    f" another {difference}",
-                    hint="The base model, the program or the machine is not what it"
-                    " was. Put the checkpoints folder back from a copy, or go on"
-                    " there.",
-                )
-            if difference and not told:
-                told = True
-                watch.said(
-                    f"from step {record.index} the rebuilt adapter is not equal to the"
-                    f" bit ({difference})"
-                )
+            yield Retaken(record, result, state, not moved)
         ledger.fold(record)
 
 
-def _undone(journal: Path) -> set[int]:
-    """Where in the journal the steps stand that a rewind took back."""
-    standing: list[tuple[int, int]] = []
-    undone: set[int] = set()
-    for number, record in enumerate(Reader(journal).records()):
-        if isinstance(record, Step):
-            standing.append((record.index, number))
-        elif isinstance(record, Rewound):
-            undone |= {place for index, place in standing if index > record.to}
-            standing = [(i, place) for i, place in standing if i <= record.to]
-    return undone
+def _state(learner: Learner) -> str:
+    return checkpoint.state_of(learner.policy.trainable(), learner.state())
 
 
 def _pairs(ledger: Ledger, step: Step) -> list[LabelledPair]:
     labelled = {pair.sampled.ticket: pair for pair in ledger.labelled()}
     return [labelled[ticket] for ticket in step.tickets]
-
-
-def _difference(step: Step, result: StepResult, learner: Learner) -> str:
-    """What differs between a journalled step and the same step taken again."""
-    if result.loss != step.loss:
-        return f"loss: {step.loss!r} was recorded, {result.loss!r} came out"
-    if result.grad_norm != step.grad_norm:
-        return f"grad_norm: {step.grad_norm!r} was recorded, {result.grad_norm!r} came"
-    if step.state:
-        state = checkpoint.state_of(learner.policy.trainable(), learner.state())
-        if state != step.state:
-            return f"state: {step.state[:12]} was recorded, {state[:12]} came out"
-    return ""

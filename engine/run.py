@@ -10,12 +10,13 @@ from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.policy import Policy
-from onlinedpo.engine.prompts import Order, Prompts
+from onlinedpo.engine.prompts import Prompts
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.order import Order
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ import yaml
 
 from onlinedpo.journal import disk
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import UsageError
+from onlinedpo.states.errors import JournalDamaged, UsageError
 from onlinedpo.states.given import from_mapping
 
 _HINT = "A settings file is lines such as 'batch_size: 8'."
@@ -64,10 +64,20 @@ class RunFolder:
         return any(self.journal.glob("*.odj"))
 
     def check(self) -> None:
-        """Raise `UsageError` if this folder holds something that is no run."""
+        """Raise `UsageError` if this folder holds something that is no run.
+
+        And `JournalDamaged` if it holds a run that has lost its journal.
+        """
         if self.path.exists() and not self.path.is_dir():
             raise UsageError(
                 f"{self.path} is a file", hint="Give a folder for the run."
+            )
+        kept = sorted(self.checkpoints.glob("step-*"))
+        if kept and not self.has_journal():
+            raise JournalDamaged(
+                f"{self.journal} holds no journal, but {kept[-1]} was made by a run",
+                hint="Put the journal folder back from a copy. Without it the run is"
+                " lost; to begin another one, give a new folder.",
             )
         ours = self.has_journal() or self.config.exists() or self.journal.exists()
         # A crash may have left a half-written config under a temporary name.

@@ -16,14 +16,15 @@ from typing import Any
 from onlinedpo.engine import environment, policy, prompts
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.judge import Judge, ModelJudge
+from onlinedpo.engine.judge import Judge
+from onlinedpo.engine.judge_model import judge_of
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.probe import repeats
-from onlinedpo.engine.prompts import Order, Prompts
+from onlinedpo.engine.prompts import Prompts
 from onlinedpo.engine.resume import restore
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
@@ -36,6 +37,7 @@ from onlinedpo.states.checks import plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.lifecycle import LiveMachine
+from onlinedpo.states.order import Order
 from onlinedpo.states.records import ProcessStarted, RunOpened
 
 
@@ -63,6 +65,8 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
     if folder.has_journal():
         journal = take_up(folder, watch)
     try:
+        if journal:
+            _must_be_trainable(folder, journal)
         begun = journal.ledger.opened if journal else None
         if journal and begun:
             settings = given.resume(journal.ledger.settings, wanted)
@@ -79,6 +83,17 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
         if journal:
             journal.close()
         raise
+
+
+def _must_be_trainable(folder: RunFolder, journal: Journal) -> None:
+    derived = journal.ledger.derived
+    if derived and derived.purpose == "rejudge":
+        raise UsageError(
+            f"{folder.path} cannot be trained: this folder holds verdicts only, on the"
+            " pairs of another run",
+            hint="To train on them: onlinedpo fork RUN NEW --labels rejudged --rejudged"
+            f" {folder.path}",
+        )
 
 
 def take_up(folder: RunFolder, watch: Observer) -> Journal:
@@ -109,34 +124,8 @@ def _load(settings: Settings, watch: Observer) -> _Parts:
     model, tokenizer = policy.load(identity)
     prompts.must_have_a_template(tokenizer, identity.id)
     trained = Policy(model, tokenizer, settings)
-    scorer = Scorer(model)
-    return _Parts(
-        settings, identity, found, trained, scorer, _judge(settings, identity, trained)
-    )
-
-
-def _judge(settings: Settings, base: ModelIdentity, trained: Policy) -> Judge | None:
-    """The judge; it shares the policy's base, adapters off, if it is the same model."""
-    if settings.people_judge:
-        return None
-    same_name = settings.judge == settings.model
-    identity = base if same_name else identify(settings.judge)
-    if identity.weights == base.weights and identity.tokenizer == base.tokenizer:
-        model, tokenizer, as_judge = trained.model, trained.tokenizer, trained.reference
-    else:
-        model, tokenizer = policy.load(identity)
-        model.eval()
-        as_judge = None
-    return ModelJudge(
-        model,
-        tokenizer,
-        identity=identity.as_dict(),
-        rubric=settings.judge_system,
-        orders=settings.judge_orders,
-        seed=settings.seed,
-        at_once=2 * (settings.micro_batch_size or settings.batch_size),
-        **({"as_judge": as_judge} if as_judge else {}),
-    )
+    judge = judge_of(settings, identity, trained)
+    return _Parts(settings, identity, found, trained, Scorer(model), judge)
 
 
 def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) -> Run:

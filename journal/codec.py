@@ -15,7 +15,7 @@ from typing import Any, get_args, get_type_hints
 import msgpack
 
 from onlinedpo.states import records
-from onlinedpo.states.errors import JournalError
+from onlinedpo.states.errors import JournalError, JournalNewer
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.turns import Round, Turn
 
@@ -128,7 +128,8 @@ def _as_text(value: Any) -> Any:
         return value.decode(errors="backslashreplace")
     if isinstance(value, dict):
         return {key: _as_text(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
+    # Token ids are many, and numbers: looking at each would take most of the time.
+    if isinstance(value, list | tuple) and value and not isinstance(value[0], int):
         return type(value)(map(_as_text, value))
     return value
 
@@ -136,7 +137,7 @@ def _as_text(value: Any) -> Any:
 def _from_row(row: dict[str, Any]) -> records.Record:
     kind, version = row.pop("kind"), row.pop("v")
     if kind not in KINDS or version > VERSION:
-        raise JournalError(
+        raise JournalNewer(
             f"a record '{kind}' of version {version} is not known to this version",
             hint="Use the version of onlinedpo that wrote the run, or a newer one.",
         )

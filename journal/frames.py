@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from onlinedpo.states.errors import JournalDamaged, JournalError
+from onlinedpo.states.errors import JournalDamaged, JournalError, JournalNewer
 
 MAGIC = b"ODPOJNL1"
 MAJOR, MINOR = 1, 0
@@ -63,7 +63,7 @@ def decode_segment(data: bytes) -> Segment:
         raise JournalDamaged("the segment header (byte 0) is not as it was written")
     magic, major, _, *rest = _SEGMENT.unpack(body)
     if magic != MAGIC or major != MAJOR:
-        raise JournalError(
+        raise JournalNewer(
             f"the segment has format {magic!r} version {major}",
             hint="Use the version of onlinedpo that wrote the run, or a newer one.",
         )
@@ -102,11 +102,18 @@ def encode_frame(
     return header + payload + after, after
 
 
-def scan(data: bytes, segment: Segment) -> Iterator[Frame | Broken]:
-    """The frames of one segment in order; ends with a `Broken` if bytes are left."""
+def scan(
+    data: bytes, segment: Segment, since: tuple[int, bytes] | None = None
+) -> Iterator[Frame | Broken]:
+    """The frames of one segment in order; ends with a `Broken` if bytes are left.
+
+    With `since`, the number of a frame and the chain there, `data` is what follows it.
+    """
     offset, number, chain = SEGMENT_SIZE, segment.first, segment.head
+    if since is not None:
+        offset, number, chain = 0, since[0] + 1, since[1]
     while offset < len(data):
-        header = _header(data, offset, segment.run)
+        header = header_at(data, offset, segment.run)
         if header is None:
             yield Broken(offset, number, "no frame header can be read here")
             return
@@ -137,14 +144,14 @@ def later_frame(data: bytes, broken: Broken, segment: Segment) -> int | None:
     marker = struct.pack("<I", MARKER)
     at = data.find(marker, broken.offset)
     while at != -1:
-        header = _header(data, at, segment.run)
+        header = header_at(data, at, segment.run)
         if header is not None and (at > broken.offset or header[1] > broken.number):
             return at
         at = data.find(marker, at + 1)
     return None
 
 
-def _header(data: bytes, offset: int, run: bytes) -> tuple[int, int] | None:
+def header_at(data: bytes, offset: int, run: bytes) -> tuple[int, int] | None:
     """(payload length, number) if a valid header stands here."""
     fields = data[offset : offset + _FRAME.size]
     crc = data[offset + _FRAME.size : offset + HEADER_SIZE]

@@ -45,3 +45,16 @@ class Lock:
         """Give the lock back, also where a forked child has it open still."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
         os.close(self._fd)
+
+
+def holder(folder: Path) -> str | None:
+    """The process that writes a run, by its id; None if none does.  Changes nothing."""
+    try:
+        with (folder / "lock").open("rb") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return lock.read(32).decode(errors="replace").strip() or "?"
+    except OSError:
+        return None
+    return None

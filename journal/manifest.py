@@ -18,6 +18,8 @@ from onlinedpo.journal import disk
 
 ADAPTER, OPTIMIZER = "adapters.safetensors", "optimizer.safetensors"
 NAME = "manifest.json"
+CONFIG = "adapter_config.json"
+"""What stands beside a published adapter."""
 
 _PREFIXES = {ADAPTER: "adapter", OPTIMIZER: "optimizer"}
 

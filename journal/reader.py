@@ -206,7 +206,7 @@ def path_of(folder: Path, segment: int) -> Path:
 
 def segments(folder: Path) -> list[Path]:
     """The segment files, oldest first; raises `JournalDamaged` where one is missing."""
-    paths = sorted(p for p in folder.glob("*" + SUFFIX) if p.stem.isdigit())
+    paths = sorted(p for p in folder.glob("*" + SUFFIX) if p.stem.isdecimal())
     for number, path in enumerate(paths, start=1):
         if int(path.stem) != number:
             raise JournalDamaged(
@@ -222,5 +222,6 @@ def _where(path: Path, frame: frames.Frame) -> str:
 
 _HINT = (
     "Put the file back from a copy made after it was written. The run is left as it is."
+    " More is said by: onlinedpo journal doctor RUN"
 )
 _ILLEGAL_HINT = "The journal was not written by this program, or by another version."

@@ -58,16 +58,23 @@ def read(folder: Path) -> tuple[Ledger, Position] | None:
 
 
 def fold(folder: Path) -> Ledger:
-    """The state that a journal adds up to, by way of what was kept of it.
+    """The state that a journal adds up to: see `stand`."""
+    return stand(folder)[0]
+
+
+def stand(folder: Path) -> tuple[Ledger, Position | None]:
+    """The state that a journal adds up to, by way of what was kept of it, and its end.
 
     What came before that is not looked at: damage there is not seen.  Raises
     `JournalError`.
     """
     kept = read(folder)
     if kept is None or not _continues(folder, kept[1]):
-        return Reader(folder).fold()
+        reader = Reader(folder)
+        return reader.fold(), reader.position
     ledger, position = kept
-    return Reader(folder, since=position).fold(ledger)
+    reader = Reader(folder, since=position)
+    return reader.fold(ledger), reader.position
 
 
 def _continues(folder: Path, position: Position) -> bool:

@@ -2,32 +2,30 @@
 
 Items are what was rated.  An undefined measure is None: it is neither 0 nor 1.
 
-The intervals are 95 %.  For kappa and alpha items are drawn again with replacement
-(Efron 1979, percentiles), from seeds, so that the same answers give the same interval;
+The intervals are 95 %.  For kappa and alpha items are drawn again (see `bootstrap`);
 for shares they are Wilson's (1927), which do not shrink to a point at 0 and 1.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import struct
 from collections import Counter
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TypeVar
 
-from onlinedpo.states import seeds
+from onlinedpo.states import bootstrap
+from onlinedpo.states.bootstrap import DRAWS
 
 ENOUGH = 30
 """Items below which a figure says too little to be read."""
-DRAWS = 1000
-"""How often the items are drawn again; 0 leaves the interval out."""
+EXACT = 2000
+"""Items up to which they are drawn again one by one, beyond by how many are alike."""
 _Z = 1.959963984540054
-_MAY_FAIL = 0.05
 
 _Item = TypeVar("_Item", bound=Hashable)
+_Rated = TypeVar("_Rated", bound=tuple[Hashable, Hashable])
 
 Distance = Callable[[int, int, Mapping[int, int]], float]
 """(lower value, higher value, how often each value was given) -> squared distance."""
@@ -51,16 +49,23 @@ class Measure:
 def share(parts: Sequence[float]) -> Measure:
     """The mean of numbers from 0 to 1, each of one item, with Wilson's interval.
 
-    With z = 1.96 it is (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n).  Numbers
-    between 0 and 1 vary less than p(1-p), so it is never too narrow for them.
+    Numbers between 0 and 1 vary less than p(1-p), so it is never too narrow for them.
     """
-    n = len(parts)
-    if not n:
+    if not parts:
         return Measure(None, None, None, 0)
-    p = math.fsum(parts) / n
-    middle = p + _Z**2 / (2 * n)
-    half = _Z * math.sqrt(max(0.0, p * (1 - p)) / n + (_Z / (2 * n)) ** 2)
-    low, high = ((middle + s * half) / (1 + _Z**2 / n) for s in (-1, 1))
+    return wilson(math.fsum(parts) / len(parts), len(parts))
+
+
+def wilson(p: float, n: int, like: float | None = None) -> Measure:
+    """The share p of n items, whose values vary as `like` independent ones (else n).
+
+    With z = 1.96, and n what they vary as, its interval is
+    (p + z²/2n ± z √(p(1-p)/n + z²/4n²)) / (1 + z²/n).
+    """
+    m = like or n
+    middle = p + _Z**2 / (2 * m)
+    half = _Z * math.sqrt(max(0.0, p * (1 - p)) / m + (_Z / (2 * m)) ** 2)
+    low, high = ((middle + s * half) / (1 + _Z**2 / m) for s in (-1, 1))
     return Measure(p, min(p, max(0.0, low)), max(p, min(1.0, high)), n)
 
 
@@ -85,7 +90,7 @@ def kappa(items: Sequence[tuple[Hashable, Hashable]], *, draws: int = DRAWS) -> 
     be by chance, from how often each rater gives each value.  Undefined where chance
     alone makes them equal, because both give one and the same value only.
     """
-    return _measured(list(items), _kappa, draws)
+    return measured(list(items), cohen, draws)
 
 
 def nominal(low: int, high: int, given: Mapping[int, int]) -> float:
@@ -128,7 +133,26 @@ def alpha(
         expected = math.fsum(given[c] * given[k] * d for (c, k), d in far.items())
         return 1 - (given.total() - 1) * observed / expected
 
-    return _measured(rated, statistic, draws)
+    return measured(rated, statistic, draws)
+
+
+def mcnemar(b: int, c: int) -> float:
+    """The p value of McNemar's test (1947), exact: are the two that differ as likely?
+
+    Of items that two raters or two runs rate differently, `b` differ one way and `c`
+    the other; by chance each way is a coin's (Binomial(b + c, 1/2), two-sided).  It is
+    1 where nothing differs.
+    """
+    n, fewer = b + c, min(b, c)
+    # From the middle outwards each chance follows from the one before it.
+    tail = term = 1.0
+    for k in range(fewer, 0, -1):
+        term *= k / (n - k + 1)
+        tail += term
+        if term < tail * 1e-17:
+            break
+    ways = math.lgamma(n + 1) - math.lgamma(fewer + 1) - math.lgamma(n - fewer + 1)
+    return min(1.0, 2 * math.exp(ways - n * math.log(2)) * tail)
 
 
 def _shape(
@@ -142,7 +166,8 @@ def _shape(
     return values, apart
 
 
-def _kappa(counted: Mapping[tuple[Hashable, Hashable], int]) -> float | None:
+def cohen(counted: Mapping[_Rated, int]) -> float | None:
+    """Kappa alone, of how often each two ratings were given."""
     ones: Counter[Hashable] = Counter()
     others: Counter[Hashable] = Counter()
     for (one, other), times in counted.items():
@@ -157,30 +182,20 @@ def _kappa(counted: Mapping[tuple[Hashable, Hashable], int]) -> float | None:
     return (n * equal - chance) / (n * n - chance)
 
 
-def _measured(
+def measured(
     items: list[_Item],
     statistic: Callable[[Mapping[_Item, int]], float | None],
-    draws: int,
+    draws: int = DRAWS,
 ) -> Measure:
-    """The statistic of the items, with its interval by drawing them again.
-
-    There is no interval where one draw in twenty or more leaves it undefined: the rest
-    would be a choice among the draws.
-    """
-    value = statistic(Counter(items)) if items else None
+    """The statistic of the items, with its interval by drawing them again."""
+    counted = Counter(items)
+    value = statistic(counted) if items else None
     if value is None:
         return Measure(None, None, None, len(items))
-    drawn = [statistic(_drawn_again(items, k)) for k in range(draws)]
-    found = sorted(v for v in drawn if v is not None)
-    if len(found) <= draws * (1 - _MAY_FAIL):
-        return Measure(value, None, None, len(items))
-    cut = int(len(found) * 0.025)
-    return Measure(value, found[cut], found[-1 - cut], len(items))
-
-
-def _drawn_again(items: list[_Item], k: int) -> Counter[_Item]:
-    """As many items, drawn with replacement: 32 bits of SHAKE-256 decide each."""
-    n = len(items)
-    stream = hashlib.shake_256(seeds.derive(0, "bootstrap", k).to_bytes(8, "little"))
-    numbers = struct.unpack(f"<{n}I", stream.digest(4 * n))
-    return Counter([items[number * n >> 32] for number in numbers])
+    drawn: Iterable[Mapping[_Item, int]] = (
+        bootstrap.one_by_one(items, draws)
+        if len(items) <= EXACT
+        else bootstrap.by_category(counted, draws)
+    )
+    low, high = bootstrap.interval(drawn, statistic) or (None, None)
+    return Measure(value, low, high, len(items))

@@ -22,6 +22,12 @@ ORDERS: tuple[Shown, Shown] = ("first-second", "second-first")
 _ASK = re.compile(r"(([0-9]{6,})-[0-9a-f]{8})(?:\.([1-9][0-9]?))?")
 
 
+PART = 8 << 20
+"""Saved bytes in one frame of the journal, or one file of them if that is larger."""
+MOST = 2000
+"""Facts in one frame, of what people saved."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ask:
     """One answer that is wanted: a slot of a pair.  Its text names files and tasks."""

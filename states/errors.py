@@ -5,8 +5,10 @@
     +- SettingsChanged            4   a resumed run was given other settings
     +- JournalError               5
     |  +- JournalDamaged          5   bytes that were acknowledged are not as written
+    |  +- JournalNewer            5   a newer version of this program wrote it
     |  +- IllegalMove             5   a record that the transition table forbids
     |  +- ReplayDiverged          5   re-applied steps do not reproduce the journal
+    |  +- AuditFailed             5   a record does not follow from those before it
     +- RunLocked                  6   another process writes this run
     +- TrainingDiverged           7   a loss or gradient is not finite
     +- NothingToLearn             8   the judge decides no pair any more
@@ -17,6 +19,9 @@ Messages say what failed, where and why;
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 
 class OnlineDPOError(Exception):
@@ -52,12 +57,27 @@ class JournalDamaged(JournalError):
     """Bytes that were once acknowledged are missing or are not as they were written."""
 
 
+class JournalNewer(JournalError):
+    """The journal is sound as far as can be told, but newer than this version."""
+
+
 class IllegalMove(JournalError):
     """A record asks for a move that the transition table does not have."""
 
 
 class ReplayDiverged(JournalError):
     """Re-applying journalled steps gave another result than the journal records."""
+
+
+class AuditFailed(JournalError):
+    """What is recorded does not follow from what was recorded before it."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", facts: Mapping[str, Any] | None = None
+    ) -> None:
+        """`facts` say the same for programs: place, kind, field and both values."""
+        super().__init__(message, hint=hint)
+        self.facts = dict(facts or {})
 
 
 class RunLocked(OnlineDPOError):

@@ -40,6 +40,11 @@ def from_mapping(values: Mapping[str, Any], where: str) -> dict[str, Any]:
     return settings
 
 
+def in_force(journalled: Mapping[str, Any]) -> Settings:
+    """Journalled settings; a run from before one existed had its default."""
+    return Settings(**{**Settings().as_dict(), **journalled})
+
+
 def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings:
     """The settings to go on with: the journalled ones, with allowed changes.
 
@@ -61,3 +66,33 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
             hint="Leave them as they were, or start another run folder with them.",
         )
     return Settings(**{**journalled, **wanted})
+
+
+FIXED_BY_COPY = (
+    *("model", "data", "seed", "val_prompts", "max_seq_length"),
+    *("fine_tune_type", "num_layers", "lora_parameters"),
+    *("optimizer", "optimizer_config"),
+)
+"""Settings of which a fork's copied facts and its adapter and optimizer are made."""
+
+
+def fork(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a fork changes from here on.
+
+    Raises `UsageError` for one that made what is copied, and for a value that does not
+    fit.
+    """
+    before = in_force(journalled)
+    after = in_force({**before.as_dict(), **wanted})
+    changed = {
+        name: value
+        for name, value in after.as_dict().items()
+        if plain(value) != plain(getattr(before, name))
+    }
+    if refused := [name for name in FIXED_BY_COPY if name in changed]:
+        raise UsageError(
+            f"a fork cannot change {', '.join(refused)}: the pairs, adapter and"
+            " optimizer that it begins with were made with it",
+            hint="Leave it as it was, or start a new run with it.",
+        )
+    return changed

@@ -7,7 +7,7 @@ no winner is never trained on.  A person's answer outranks a judge's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
@@ -19,11 +19,13 @@ from onlinedpo.states.records import (
     Reason,
     Record,
     Sampled,
+    Submitted,
     Verdict,
     Vote,
     Why,
     Withdrawn,
 )
+from onlinedpo.states.standing import Standing
 from onlinedpo.states.turns import Turn
 
 _NO_WINNER = {"tie": Reason.TIE, "bad": Reason.BAD, "skip": Reason.SKIPPED}
@@ -38,6 +40,24 @@ def screen(sampled: Sampled, now: float) -> Dropped | None:
     return None
 
 
+def submit(
+    fresh: Sequence[Sampled], settings: Settings, asked: int, now: float
+) -> list[Record]:
+    """What becomes of fresh pairs: identical completions have nothing to say.
+
+    The others go to the judge, or to people at once where they judge all.
+    """
+    dropped = [drop for pair in fresh if (drop := screen(pair, now))]
+    known = {drop.ticket for drop in dropped}
+    tickets = tuple(pair.ticket for pair in fresh if pair.ticket not in known)
+    facts: list[Record] = [*dropped]
+    if tickets:
+        facts.append(Submitted(tickets=tickets, time=now))
+    if settings.people_judge:
+        facts += people_judge(tickets, settings, asked, now)
+    return facts
+
+
 def decide(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:
     """The label on which all verdicts of one pair agree, or why there is none."""
     ticket = verdicts[0].ticket
@@ -49,11 +69,9 @@ def decide(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:
         if verdict.winner is None:
             return drop(Reason.FAILED, verdict.failure)
     winners = {verdict.winner for verdict in verdicts}
-    told = ", ".join(f"{v.shown}: {v.winner}" for v in verdicts)
-    if "tie" in winners:
-        return drop(Reason.TIE, told)
-    if len(winners) > 1:
-        return drop(Reason.DISAGREED, told)
+    if "tie" in winners or len(winners) > 1:
+        told = ", ".join(f"{v.shown}: {v.winner}" for v in verdicts)
+        return drop(Reason.TIE if "tie" in winners else Reason.DISAGREED, told)
     first = sum(v.probability_first() for v in verdicts) / len(verdicts)
     chosen = verdicts[0].winner
     assert chosen == "first" or chosen == "second"
@@ -112,10 +130,8 @@ def _ask(
 
 def _doubt(decision: Label | Dropped, settings: Settings) -> str:
     # By lot first: so the random share measures the judge on all pairs alike.
-    if (
-        seeds.chance(settings.seed, "human-share", decision.ticket)
-        < settings.human_share
-    ):
+    share = settings.human_share
+    if share and seeds.chance(settings.seed, "human-share", decision.ticket) < share:
         return Why.SHARE
     if settings.escalate_below is None:
         return ""
@@ -184,6 +200,28 @@ def settle(turn: Turn, rule: str, now: float, *, may_ask: bool = True) -> list[R
         if isinstance(decided, Label):
             return [decided]
     return [Withdrawn(ticket=ticket, time=now), *([wanted] if wanted else [])]
+
+
+def settle_all(
+    standing: Standing, settings: Settings, tickets: Iterable[int], now: float
+) -> list[Record]:
+    """The same of several pairs, as far as they are in flight and the budget goes."""
+    asked, facts = standing.asked, list[Record]()
+    for ticket in sorted(tickets):
+        turn = standing.turns.get(ticket)
+        if turn is None or _corrected(turn):
+            continue
+        left = settings.label_budget is None or asked < settings.label_budget
+        for fact in settle(turn, settings.resolve, now, may_ask=left):
+            facts.append(fact)
+            if isinstance(fact, Escalated):
+                asked += fact.slots - turn.slots
+    return facts
+
+
+def _corrected(turn: Turn) -> bool:
+    """Whether late answers, to an earlier turn, have labelled this one."""
+    return bool(turn.label) and not (turn.slots or turn.votes or turn.verdicts)
 
 
 def _label(ticket: int, votes: Sequence[Vote], value: str, now: float) -> Label:

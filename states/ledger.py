@@ -85,12 +85,11 @@ class Ledger(Standing):
                 self.evaluations.append(record)
 
     def _derived(self, derived: r.Derived) -> None:
-        self._expect(
-            self.opened is not None and self.derived is None,
-            "what a run is derived from is said once, when it begins",
-        )
+        self._expect(self.opened is not None, "a run is opened before it is derived")
         assert self.opened is not None
-        self.derived = derived
+        # What is salvaged of a run is still what the run was.
+        if self.derived is None or derived.purpose != "salvage":
+            self.derived = derived
         self.changed |= derived.changed
         self.opened = replace(self.opened, judge=derived.judge)
 

@@ -24,8 +24,9 @@ class Phase(Enum):
     APPLIED = "applied"
     DROPPED = "dropped"
 
-    # Each is itself only: Enum would take the hash of its name, in Python.
-    __hash__ = object.__hash__
+
+# Each is equal to itself only: Enum would take the hash of its name, in Python.
+Phase.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 
 TRANSITIONS: tuple[tuple[str, Phase, Phase], ...] = (

@@ -36,13 +36,16 @@ class Derived:
     """The pairs of this run are another run's: which run's, and what was changed.
 
     A "fork" trains on them; a "rejudge" holds another judge's verdicts on them and is
-    not trained.  `source` is the other run's id; `frame` and `chain` are the place in
-    its journal up to which it was read, `step` its last step that counts here.
+    not trained; a "salvage" is what could be read of it when it was damaged.  `source`
+    is the other run's id; `frame` and `chain` are the place in its journal up to which
+    it was read, `step` its last step that counts here.
     `labels` says whose labels the pairs have: "same", "rejudged" or "human".  `changed`
     are settings that differ from the other run's, `judge` is the judge from here on.
+    In a fork this stands after the facts that were copied, and counts from there.
+    `sample` is how many pairs were asked for where not all of them were.
     """
 
-    purpose: Literal["fork", "rejudge"]
+    purpose: Literal["fork", "rejudge", "salvage"]
     source: str
     frame: int
     chain: bytes
@@ -51,6 +54,7 @@ class Derived:
     changed: dict[str, Any]
     judge: dict[str, Any]
     time: float
+    sample: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,6 @@ Each task names its ask where the program keeps it and gives it back on export, 
 from __future__ import annotations
 
 import csv
-import json
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +14,7 @@ from typing import Any
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.label_file import text_of
 from onlinedpo.states.records import Messages
+from onlinedpo.states.visible import json_line, storable
 
 LABEL_STUDIO_CONFIG = """\
 <View>
@@ -61,29 +60,18 @@ def export(tasks: Sequence[Task], format: str) -> str:
     """
     if format not in _WRITERS:
         raise ValueError(f"the format {format!r} is not one of {', '.join(FORMATS)}")
-    return _storable(_WRITERS[format](tasks))
-
-
-def _storable(text: str) -> str:
-    # No encoding has a lone surrogate.
-    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+    return storable(_WRITERS[format](tasks))
 
 
 def _lines(row: Callable[[Task], dict[str, Any]]) -> Callable[[Iterable[Task]], str]:
-    return lambda tasks: "".join(f"{_json(row(task))}\n" for task in tasks)
+    return lambda tasks: "".join(f"{json_line(row(task))}\n" for task in tasks)
 
 
 def _list(row: Callable[[Task], dict[str, Any]]) -> Callable[[Iterable[Task]], str]:
     def write(tasks: Iterable[Task]) -> str:
-        return "[\n" + ",\n".join(_json(row(task)) for task in tasks) + "\n]\n"
+        return "[\n" + ",\n".join(json_line(row(task)) for task in tasks) + "\n]\n"
 
     return write
-
-
-def _json(row: dict[str, Any]) -> str:
-    text = json.dumps(row, ensure_ascii=False)
-    # Some programs take these for the end of a line.
-    return re.sub("[\x85\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
 class _Parts(list[str]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from onlinedpo.states import records as r
@@ -48,6 +49,15 @@ def put(votes: dict[int, r.Vote], vote: r.Vote) -> None:
         votes.pop(vote.slot, None)
     else:
         votes[vote.slot] = vote
+
+
+def slot_for(asked: int, annotator: str, filled: Mapping[int, r.Vote]) -> int:
+    """The annotator's own slot, else the one asked for, else the first that is free."""
+    own = [slot for slot, vote in filled.items() if vote.annotator == annotator]
+    if asked in own or asked not in filled:
+        return asked
+    free = next(n for n in range(1, len(filled) + 2) if n not in filled)
+    return own[0] if own else free
 
 
 @dataclass(frozen=True, slots=True)

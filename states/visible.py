@@ -1,8 +1,12 @@
-"""Text of models and people, made safe to show."""
+"""Text of models and people, made safe to show, or to store in any file."""
 
 from __future__ import annotations
 
+import json
+import re
 import unicodedata
+from collections.abc import Mapping
+from typing import Any
 
 
 def visible(text: str) -> str:
@@ -13,6 +17,18 @@ def visible(text: str) -> str:
     """
     text = text.replace("\r\n", "\n")
     return "".join(c if _harmless(c) else _spelled(c) for c in text)
+
+
+def storable(text: str) -> str:
+    """The text with its lone surrogates replaced: no encoding has them."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def json_line(row: Mapping[str, Any]) -> str:
+    """The row as JSON in one line, as every program sees lines; ends with none."""
+    text = json.dumps(row, ensure_ascii=False)
+    # Some programs take these for the end of a line.
+    return re.sub("[\x85\u2028\u2029]", lambda c: f"\\u{ord(c[0]):04x}", text)
 
 
 def _harmless(c: str) -> bool:

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from onlinedpo.engine.people import intake, late
-from onlinedpo.engine.people.late import Ended
 from onlinedpo.engine.people.reading import Circumstances, misfit
 from onlinedpo.journal import dropped as rows_of
 from onlinedpo.journal.dropped import Row, UnreadableFile
@@ -19,7 +18,9 @@ from onlinedpo.states import importers
 from onlinedpo.states.answers import Bundle, Vote, version
 from onlinedpo.states.config import Settings
 from onlinedpo.states.importers import Answered, Refused
+from onlinedpo.states.late import Ended
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.turns import slot_for
 
 MAX_FILE = rows_of.MAX_FILE
 TOLD = 1000
@@ -159,7 +160,7 @@ def _vote(
     shown = about.shown(ask)
     return Vote(
         ticket=ask.ticket,
-        slot=_slot(ask.slot, annotator, filled),
+        slot=slot_for(ask.slot, annotator, filled),
         value=choice.in_pair(shown),
         strong=choice.strong,
         shown=shown,
@@ -174,15 +175,6 @@ def _vote(
         saved=saved.time,
         time=time.time(),
     )
-
-
-def _slot(asked: int, annotator: str, filled: Mapping[int, Vote]) -> int:
-    """The annotator's own slot, else the one asked for, else the first that is free."""
-    own = [slot for slot, vote in filled.items() if vote.annotator == annotator]
-    if asked in own or asked not in filled:
-        return asked
-    free = next(n for n in range(1, len(filled) + 2) if n not in filled)
-    return own[0] if own else free
 
 
 def _put_away(saved: Saved, folder: LabelFolder, target: str) -> None:

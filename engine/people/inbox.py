@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from onlinedpo.engine.people import bundles, intake, late
-from onlinedpo.engine.people.late import Ended
 from onlinedpo.engine.people.reading import (
     NO_CHOICE,
     Circumstances,
@@ -32,6 +31,7 @@ from onlinedpo.journal.writer import Journal
 from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask, Kept, Vote, sides
 from onlinedpo.states.config import Settings
+from onlinedpo.states.late import Ended
 from onlinedpo.states.records import Sampled
 
 LONGEST = 30.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 
 from onlinedpo.engine.run import Run
+from onlinedpo.states import due, endings
 from onlinedpo.states.errors import NothingToLearn, WaitingForPeople
-from onlinedpo.states.records import Dropped, Label, Reason
 from onlinedpo.states.turns import Turn
 
 TICK = 0.5
@@ -21,13 +21,8 @@ def take_in(run: Run) -> None:
 
 def has_room(run: Run) -> bool:
     """Whether the next prompts may be sampled, though some pairs wait for people."""
-    ledger, settings = run.ledger, run.settings
-    waiting = len(ledger.waiting())
-    if settings.people_judge and not waiting:
-        _must_have_budget(run)
-    if ledger.plan() is not None:
-        return False
-    return not waiting or waiting + settings.pairs_per_step <= settings.may_wait
+    _must_have_budget(run)
+    return due.has_room(run.ledger, run.settings)
 
 
 def wait(run: Run) -> None:
@@ -49,45 +44,18 @@ def wait(run: Run) -> None:
 
 def stale(run: Run) -> list[Turn]:
     """Pairs that have waited for people for more steps than they may."""
-    limit, now = run.settings.max_staleness, run.ledger.steps
-    if limit is None or run.settings.when_stale == "keep":
-        return []
-    return [
-        turn
-        for turn in run.ledger.waiting()
-        if turn.sampled and now - turn.sampled.step > limit
-    ]
+    return endings.stale(run.ledger, run.settings)
 
 
 def drop_stale(run: Run, turns: list[Turn]) -> None:
     """Drop pairs that are too old, and have their prompts sampled again if wanted."""
-    again, step = run.settings.when_stale == "requeue", run.ledger.steps
-    run.journal.append(
-        [
-            Dropped(
-                ticket=turn.sampled.ticket,
-                reason=Reason.REQUEUED if again else Reason.STALE,
-                detail=f"sampled after step {turn.sampled.step}, now {step}",
-                time=time.time(),
-            )
-            for turn in turns
-            if turn.sampled
-        ]
-    )
-
-
-def drops(labels: list[Label]) -> list[Dropped]:
-    """The end of pairs of which people decided that neither is better."""
-    now = time.time()
-    return [
-        Dropped(ticket=label.ticket, reason=label.reason, detail="", time=now)
-        for label in labels
-    ]
+    step, now = run.ledger.steps, time.time()
+    run.journal.append(endings.too_old(turns, run.settings, step, now))
 
 
 def _must_have_budget(run: Run) -> None:
-    budget = run.settings.label_budget
-    if budget is not None and run.ledger.asked >= budget:
+    if due.is_spent(run.ledger, run.settings):
+        budget = run.settings.label_budget
         raise NothingToLearn(
             f"the label budget of {budget} is spent after step {run.ledger.steps}",
             hint="Start the run again with a larger --label-budget, or end here: the"

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from onlinedpo.engine.people.late import Ended
 from onlinedpo.journal.label_folder import annotator
 from onlinedpo.journal.looks import Saved
-from onlinedpo.states import label_file
+from onlinedpo.states import saved_answer
 from onlinedpo.states.answers import Ask, Kept, Shown, Vote, sides, version
 from onlinedpo.states.label_file import Answer, Unreadable
+from onlinedpo.states.late import Ended
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.standing import Standing
 from onlinedpo.states.turns import Turn
@@ -123,37 +122,7 @@ def misfit(ask: Ask, standing: Standing, ended: Mapping[int, Ended]) -> str:
     return ""
 
 
-def decode(raw: bytes) -> str:
-    """A saved file as text, whatever the editor; raises `Unreadable`."""
-    if raw.startswith(b"{\\rtf"):
-        raise Unreadable(
-            "it was saved as rich text (RTF). Save it as plain text: in TextEdit,"
-            " Format > Make Plain Text."
-        )
-    utf16 = raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-    try:
-        text = raw.decode("utf-16" if utf16 else "utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise Unreadable(
-            f"byte {error.start} is not UTF-8 text. Save the file as UTF-8."
-        ) from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
 def _parse(saved: Saved, run: str) -> tuple[Ask, Answer]:
     if saved.problem:
         raise Unreadable(saved.problem)
-    text = decode(saved.raw)
-    found = label_file.identify(text)
-    if found is None:
-        raise Unreadable(
-            'it has no line such as "id: 000042-9c1f0a77" between two lines "---" at'
-            " its top, so it cannot be told which pair it answers."
-        )
-    ask, of_run = found
-    if of_run != run:
-        raise Unreadable(
-            f'it is of run "{of_run}"; this is run "{run}". Put it into the labels'
-            " folder of its own run."
-        )
-    return ask, label_file.read(text, ask)
+    return saved_answer.parse(saved.raw, run)

@@ -20,6 +20,7 @@ from onlinedpo.journal import disk
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import labelling, measures, seeds
 from onlinedpo.states.config import Settings
+from onlinedpo.states.framing import fenced
 from onlinedpo.states.ledger import LabelledPair, Ledger
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.parsing import letters
@@ -139,12 +140,13 @@ def started() -> Record:
 def sampled(ticket: int, step: int) -> Sampled:
     """A pair of the size that the demo's have."""
     epoch, place = divmod(ticket, PROMPTS)
+    prompt = order(epoch)[place]
     text = f"Thank you for asking {ticket}! Please open the page. " * 3
     return Sampled(
         ticket=ticket,
         epoch=epoch,
-        prompt=order(epoch)[place],
-        messages=({"role": "user", "content": text},),
+        prompt=prompt,
+        messages=({"role": "user", "content": f"Where is page {prompt}? " * 7},),
         prompt_tokens=tuple(range(30)),
         first=Completion(tokens=tuple(range(30)), text=text, finish="stop"),
         second=Completion(tokens=tuple(range(29)), text=text[1:], finish="stop"),
@@ -176,7 +178,7 @@ def verdict(pair: Sampled, shown: Shown) -> Verdict:
         logprobs=logprobs,
         raw="A" if says_a else "B",
         judge=JUDGE,
-        prompt="\n".join([pair.messages[0]["content"], *shown_texts]),
+        prompt="?\n" + fenced("~~~", pair.messages[0]["content"], *shown_texts),
         prompt_tokens=tuple(range(180)),
         attempt=1,
         seconds=0.01,

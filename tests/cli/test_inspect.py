@@ -1,4 +1,4 @@
-"""`status` and `show`: what they tell of a run, without MLX and in a blink."""
+"""`status`: what it tells of a run, without MLX and in a blink."""
 
 from __future__ import annotations
 
@@ -44,38 +44,6 @@ def test_status_as_json_has_the_same_facts(run: Path) -> None:
     assert facts["step"] == facts["iters"] == 2
     assert facts["prompts"]["applied"] + facts["prompts"]["dropped"] >= 2
     assert [rate["step"] for rate in facts["win_rates"]] == [0, 2]
-
-
-def test_show_tells_a_pairs_whole_life_with_the_raw_evidence(run: Path) -> None:
-    """Sampled, submitted, each verdict with its exact question, label, step."""
-    told = onlinedpo("show", run, "0").output
-
-    for word in ("sampled", "submitted", "verdict", "log p(A)", "asked (", "label"):
-        assert word in told
-    assert "Which answer is better? Reply with one letter: A or B." in told
-    assert "step 1, pair 1 of 2" in told
-
-
-def test_show_takes_the_pairs_name_and_gives_records_as_json(run: Path) -> None:
-    """The full name works as the number does; --json is a record a line."""
-    rows = [
-        json.loads(row)
-        for row in onlinedpo("show", run, "0", "--json").output.splitlines()
-    ]
-    name = onlinedpo("show", run, "0").output.split()[3]
-
-    assert [row["kind"] for row in rows][:2] == ["sampled", "submitted"]
-    assert name.startswith("000000-")
-    assert onlinedpo("show", run, name).code == 0
-
-
-@pytest.mark.parametrize("pair", ["99", "000000-ffffffff", "nonsense"])
-def test_an_unknown_pair_is_refused(pair: str, run: Path) -> None:
-    """A name that no pair has is one clear line."""
-    told = onlinedpo("show", run, pair)
-
-    assert told.code == 2
-    assert "Traceback" not in told.output
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import time
@@ -158,6 +159,22 @@ def test_a_damaged_journal_is_refused_by_file_and_byte(
     assert ended.code == 5
     assert f"{segment}: byte " in ended.output
     assert segment.read_bytes() == data
+
+
+def test_a_run_that_has_lost_its_journal_is_not_begun_anew(
+    toy: Path, tmp_path: Path
+) -> None:
+    """Its checkpoints stay where they are: they are all that is left of it."""
+    run = tmp_path / "run"
+    assert onlinedpo("run", run, "-c", toy).code == 0
+    shutil.rmtree(run / "journal")
+    left = sorted(run.rglob("*"))
+
+    ended = onlinedpo("run", run)
+
+    assert ended.code == 5
+    assert "holds no journal" in ended.output
+    assert sorted(run.rglob("*")) == left
 
 
 @pytest.mark.parametrize(

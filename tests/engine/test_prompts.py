@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.prompts import Order, encode, load
+from onlinedpo.engine.prompts import encode, load
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.order import Order
 from tests.engine.kit import tokenizer_of
 from tests.toys import BOS, CHATML, prompts_file, toy_model
 

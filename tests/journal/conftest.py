@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.journal import audited
+
 MEMORY = Path("/dev/shm")
 
 
@@ -27,3 +29,21 @@ def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(dir=MEMORY) as place:
         yield Path(place)
+
+
+@pytest.fixture(scope="session")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with a model as judge; nothing writes to it."""
+    return audited.judged(tmp_path_factory.mktemp("judged"))
+
+
+@pytest.fixture(scope="session")
+def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that people judged; nothing writes to it."""
+    return audited.answered(tmp_path_factory.mktemp("answered"))
+
+
+@pytest.fixture(scope="session")
+def mixed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run whose judge asked people; nothing writes to it."""
+    return audited.mixed(tmp_path_factory.mktemp("mixed"))

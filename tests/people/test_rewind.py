@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from onlinedpo.engine.judge import Comparison
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import take_up
 from onlinedpo.states.errors import WaitingForPeople
-from onlinedpo.states.records import Evaluated, Label, Rewound, Sampled
+from onlinedpo.states.records import Evaluated, Label, Rewound, Sampled, Shown
 from tests.engine.kit import DROPOUT
-from tests.engine.runs import Listener, Scripted, prefers_first, steps
+from tests.engine.runs import Listener, Scripted, Winner, prefers_first, steps
 from tests.people.kit import Doubtful, Parts, Person, answer, nothing, on, said
 from tests.people.runs import (
     again,
@@ -263,6 +264,30 @@ def test_a_requeued_correction_is_made_at_its_own_place(
     assert redone[:2] == [{**first, 1: second[extra]}, third]
     # In place of the second turn's step there is a fresh one.
     assert min(redone[2]) > max(third)
+
+
+def test_a_prompt_that_was_sampled_anew_is_trained_on_again(
+    parts: Parts, tmp_path: Path
+) -> None:
+    """Its fresh pair is another one than the one that had waited for too long."""
+
+    def third_fails(comparison: Comparison, shown: Shown) -> Winner:
+        return None if comparison.ticket % 3 == 2 else "first"
+
+    settings: dict[str, Any] = {
+        **{"escalate_below": 0.5, "max_staleness": 1, "when_stale": "requeue"},
+        "iters": 6,
+    }
+    before = work(tmp_path, Person(nothing), Scripted(third_fails), **parts, **settings)
+    stood = standing(tmp_path)
+    fresh = {t for t, p in pairs(tmp_path).items() if p.repeats is not None}
+    assert fresh & {t for step in stood for t in step[1]}
+
+    back(tmp_path, 0)
+    after = work(tmp_path, Person(nothing), Scripted(third_fails))
+
+    assert standing(tmp_path) == stood
+    assert after.state == before.state
 
 
 def test_a_run_can_be_made_longer_after_a_rewind(human: Parts, tmp_path: Path) -> None:

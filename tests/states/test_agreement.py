@@ -6,12 +6,14 @@ import math
 import random
 import time
 import warnings
+from collections.abc import Callable
 from itertools import combinations
 from typing import Literal
 
 import krippendorff
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
 from onlinedpo.states import agreement
@@ -20,6 +22,7 @@ from onlinedpo.states.agreement import (
     Measure,
     alpha,
     kappa,
+    mcnemar,
     ordinal,
     raw,
     share,
@@ -275,6 +278,36 @@ def test_there_is_no_interval_where_drawing_again_often_leaves_no_figure() -> No
 def test_below_thirty_items_are_too_few(n: int, enough: bool) -> None:
     """The figure says so itself."""
     assert share([1.0] * n).enough is enough
+
+
+def test_many_items_have_the_interval_that_drawing_each_would_give(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They are counted by kind; ends differ by a tenth of the width at most."""
+    items = draw(random.Random(12), 1200)
+    takes: list[Callable[[], Measure]] = [lambda: kappa(items), lambda: alpha(items)]
+    exact = [interval(take()) for take in takes]
+
+    monkeypatch.setattr(agreement, "EXACT", 1199)
+    for (low, high), take in zip(exact, takes, strict=True):
+        ends = interval(take())
+        assert ends != (low, high)
+        assert ends == pytest.approx((low, high), abs=(high - low) / 10)
+
+
+def test_mcnemar_is_the_two_sided_test_of_a_coin() -> None:
+    """All counts up to 24 and some large ones, as scipy's binomial test has them."""
+    small = [(b, c) for b in range(25) for c in range(25) if b + c]
+    large = [(5000, 5200), (3, 2000), (100_000, 100_000), (1_000_000, 1_002_500)]
+    for b, c in small + large:
+        wanted = binomtest(b, b + c).pvalue
+        assert mcnemar(b, c) == pytest.approx(wanted, rel=1e-8), (b, c)
+
+
+def test_where_nothing_differs_mcnemar_sees_nothing() -> None:
+    """No pair that flipped, or as many either way: p is 1."""
+    assert mcnemar(0, 0) == mcnemar(7, 7) == mcnemar(1, 0) == 1.0
+    assert mcnemar(0, 6) == mcnemar(6, 0) == pytest.approx(2 / 2**6)
 
 
 def test_two_thousand_items_take_less_than_two_seconds() -> None:

@@ -1,0 +1,137 @@
+"""A run's stored pairs under another judge or rubric, into a journal of its own.
+
+The run is read and never touched.  Each batch of pairs goes into the new journal in one
+frame, with its verdicts and what they come to; so what was judged is what was written,
+and a process that is killed goes on with the next pair.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+from onlinedpo.engine import environment
+from onlinedpo.engine.judge import Comparison, Judge
+from onlinedpo.engine.judge_model import judge_alone
+from onlinedpo.engine.observer import Observer
+from onlinedpo.engine.rejudge_folder import prepare
+from onlinedpo.engine.rejudge_request import Request
+from onlinedpo.engine.stored_pairs import StoredPairs
+from onlinedpo.journal.writer import Journal
+from onlinedpo.states.config import Settings
+from onlinedpo.states.labelling import decide
+from onlinedpo.states.records import (
+    Dropped,
+    Label,
+    ProcessStarted,
+    Reason,
+    Record,
+    Sampled,
+    Submitted,
+)
+
+MOST = 10_000
+"""Tickets in one frame of the journal."""
+
+
+class Watch(Observer, Protocol):
+    """Whoever watches pairs being judged again."""
+
+    def judged(self, done: int, of: int) -> None:
+        """So many pairs have their verdicts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Where the verdicts lie, and how many there are of those wanted."""
+
+    folder: Path
+    done: int
+    wanted: int
+
+
+def rejudge(run: Path, request: Request, watch: Watch) -> Outcome:
+    """Judge the pairs of the run in a folder again, or go on with that.
+
+    It ends when all are judged, or when `watch` asks to stop.  Raises `OnlineDPOError`.
+    """
+    prepared = prepare(run, request, watch)
+    pairs = prepared.pairs
+    done = wanted = sum(pairs.wanted)
+    if prepared.next_ticket < pairs.tickets:
+        watch.doing("loading the judge")
+        judge = judge_alone(prepared.settings, prepared.identity)
+        with prepared.journal(watch) as journal:
+            journal.append([_started()])
+            done = judge_rest(journal, judge, pairs, prepared.settings, watch)
+    return Outcome(prepared.folder.path, done, wanted)
+
+
+def judge_rest(
+    journal: Journal,
+    judge: Judge,
+    pairs: StoredPairs,
+    settings: Settings,
+    watch: Watch,
+) -> int:
+    """Judge the pairs that the journal has no verdicts on; how many have some then."""
+    size = settings.micro_batch_size or settings.batch_size
+    begin = journal.ledger.next_ticket
+    done, wanted = sum(pairs.wanted[:begin]), sum(pairs.wanted)
+    watch.judged(done, wanted)
+    for batch in _batches(pairs.since(begin), size):
+        asked = [record for record in batch if isinstance(record, Sampled)]
+        # What is left out takes no time: where all are judged, all is written.
+        if asked and watch.asked_to_stop():
+            break
+        journal.append([*batch, *(_judged(judge, asked) if asked else ())])
+        done += len(asked)
+        watch.judged(done, wanted)
+    return done
+
+
+def _batches(
+    beginnings: Iterator[Sampled | Dropped], size: int
+) -> Iterator[list[Sampled | Dropped]]:
+    """The tickets in parts that hold `size` pairs, or `MOST` tickets."""
+    batch: list[Sampled | Dropped] = []
+    asked = 0
+    for record in beginnings:
+        batch.append(record)
+        asked += isinstance(record, Sampled)
+        if asked == size or len(batch) == MOST:
+            yield batch
+            batch, asked = [], 0
+    if batch:
+        yield batch
+
+
+def _judged(judge: Judge, asked: list[Sampled]) -> Iterator[Record]:
+    """That the pairs were submitted, their verdicts, and what these come to."""
+    submitted = Submitted(tickets=tuple(p.ticket for p in asked), time=time.time())
+    verdicts = judge.judge(
+        [Comparison(p.ticket, p.messages, p.first.text, p.second.text) for p in asked]
+    )
+    yield submitted
+    yield from chain(*verdicts)
+    now = time.time()
+    for said in verdicts:
+        decision = decide(said, now)
+        yield decision
+        if isinstance(decision, Label):
+            # Nothing is trained here: the turn is over.
+            ticket, reason = decision.ticket, Reason.REJUDGED
+            yield Dropped(ticket=ticket, reason=reason, detail="", time=now)
+
+
+def _started() -> ProcessStarted:
+    return ProcessStarted(
+        time=time.time(),
+        version=version("onlinedpo"),
+        environment=environment.describe(),
+    )
