@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import field, fields, is_dataclass, make_dataclass
 from enum import Enum
 from typing import Any, get_args, get_type_hints
 
@@ -48,6 +48,8 @@ STATE_TYPES: list[Any] = [
     *KINDS.values(),
 ]
 _NUMBERS = {kind: number for number, kind in enumerate(STATE_TYPES)}
+_MAKERS: dict[str, Callable[[dict[str, Any]], Any]] = {}
+"""By kind, what makes a record of its map; filled as they come up."""
 _NAMES = {kind: name for name, kind in KINDS.items()}
 
 
@@ -141,7 +143,8 @@ def _from_row(row: dict[str, Any]) -> records.Record:
             f"a record '{kind}' of version {version} is not known to this version",
             hint="Use the version of onlinedpo that wrote the run, or a newer one.",
         )
-    record: records.Record = _MAKERS[kind](row)
+    make = _MAKERS.get(kind) or _MAKERS.setdefault(kind, _maker(KINDS[kind]))
+    record: records.Record = make(row)
     return record
 
 
@@ -161,21 +164,35 @@ def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
     """What makes a record of its map: those that it holds are made first."""
     one: list[tuple[str, Callable[[dict[str, Any]], Any]]] = []
     many: list[tuple[str, Callable[[dict[str, Any]], Any]]] = []
-    for name, hint in get_type_hints(kind).items():
-        inner = next((a for a in get_args(hint) if is_dataclass(a)), None)
+    hints: dict[str, Any] = get_type_hints(kind)
+    for name, hint in hints.items():
+        inner: Any = next((a for a in get_args(hint) if is_dataclass(a)), None)
         if is_dataclass(hint):
             one.append((name, _maker(hint)))
         elif inner is not None:
             many.append((name, _maker(inner)))
+
+    # A frozen dataclass sets each field by a call of its own.  Its like that is not
+    # frozen is filled in a third of the time, and then becomes the frozen one.
+    like = make_dataclass(
+        kind.__name__,
+        [(f.name, f.type, _with_default(f)) for f in fields(kind)],
+        kw_only=True,
+        slots=True,
+    )
 
     def make(row: dict[str, Any]) -> Any:
         for name, nested in one:
             row[name] = nested(row[name])
         for name, nested in many:
             row[name] = tuple(map(nested, row[name]))
-        return kind(**row)
+        record = like(**row)
+        record.__class__ = kind
+        return record
 
-    return make if one or many else lambda row: kind(**row)
+    return make
 
 
-_MAKERS = {name: _maker(kind) for name, kind in KINDS.items()}
+def _with_default(of: Any) -> Any:
+    """The default of a field, which a record of an earlier version may lack."""
+    return field(default=of.default, default_factory=of.default_factory)
