@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from onlinedpo.journal import frames
 from onlinedpo.journal.audit_checkpoints import Checkpoints
@@ -29,6 +30,17 @@ _HINT = (
     "Nobody who only uses onlinedpo can have written this: the journal was changed, or"
     " another program wrote it. The run is left as it is."
 )
+
+
+_IMPOSSIBLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    TypeError,
+    ValueError,
+)
+"""What comes of values of other types than a field has: the codec takes any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +131,8 @@ def _go_through(
             except JournalError:
                 with place.named():
                     raise
+            except _IMPOSSIBLE as error:
+                raise _unfit(place, error) from error
             head.look(place.chain, last)
         if rederived:
             rederived.finish()
@@ -156,15 +170,21 @@ def _frames(folder: Path, last: int) -> Iterator[tuple[int, list[Record]]]:
         yield place.number, batch
 
 
+def _unfit(place: Place, error: Exception) -> AuditFailed:
+    told = f"{type(error).__name__}: {error}"
+    message = f"{place}: a field has a value that no run can have ({told})"
+    return AuditFailed(message, hint=_HINT, facts=_where(place))
+
+
+def _where(place: object) -> dict[str, Any]:
+    if not isinstance(place, Place):
+        return {}
+    return {"file": str(place.path), "byte": place.offset, "frame": place.number}
+
+
 def _failed(difference: Difference) -> AuditFailed:
     place = difference.where
-    facts = difference.facts()
-    if isinstance(place, Place):
-        facts |= {
-            "file": str(place.path),
-            "byte": place.offset,
-            "frame": place.number,
-        }
+    facts = difference.facts() | _where(place)
     return AuditFailed(f"{place}: {difference}", hint=_HINT, facts=facts)
 
 

@@ -90,6 +90,9 @@ class Ledger(Standing):
         # What is salvaged of a run is still what the run was.
         if self.derived is None or derived.purpose != "salvage":
             self.derived = derived
+        if derived.purpose != "salvage":
+            # What the copied steps took was another run's time.
+            self.seconds = {}
         self.changed |= derived.changed
         self.opened = replace(self.opened, judge=derived.judge)
 

@@ -111,8 +111,9 @@ class Rederivation:
     def _begins(self, number: int, record: r.Record) -> None:
         """A process, or a run, begins: settings may have changed."""
         self._in_force = rederive_opening.settings_of(record, self.ledger)
-        if opened := self.ledger.opened:
-            self._verdicts.judged_by(opened, self._in_force)
+        if self.ledger.opened is None:
+            raise Difference("run-opened", "", NOTHING, "run-opened")
+        self._verdicts.judged_by(self.ledger.opened, self._in_force)
         if isinstance(record, r.Derived):
             self._derived = number, record
             self._must_be_of(record.source[:8])
@@ -192,8 +193,7 @@ class Rederivation:
         settings, ledger, step = self._operation("apply", batch), self.ledger, batch[-1]
         ended = endings.without_winner(ledger.undecided(), step.time)
         must_agree(batch[:-1], ended, ledger)
-        if not isinstance(step, r.Step):
-            raise Difference(kind_of(step), "", kind_of(step), "step")
+        assert isinstance(step, r.Step)
         pairs = ledger.batch(settings.pairs_per_step)
         rederive_steps.check(step, pairs, ledger, settings)
 

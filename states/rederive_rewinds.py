@@ -94,8 +94,9 @@ def _as_recorded(
             return None
         if there is None:
             raise Difference("rewound", "tickets", tuple(recorded), pair.ticket)
-        # What it is read with is the pair as it was sampled.
-        reread(replace(there, sampled=pair))
+        if there.verdicts:
+            # What it is read with is the pair as it was sampled.
+            reread(replace(there, sampled=pair))
         return as_judged(ended, there.verdicts, now)
 
     return choose

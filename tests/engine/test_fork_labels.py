@@ -14,6 +14,7 @@ from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rebuild import rebuild
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import take_up
+from onlinedpo.journal.audit import audit
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.rewinding import rewind
 from onlinedpo.states.errors import UsageError
@@ -240,6 +241,9 @@ def test_pairs_that_the_judge_was_not_asked_about_are_left_out(
     assert whole.left_out == len([p for p in pairs if p.step == 5])
     assert whole.batches == 5
     assert go_on(tmp_path / "whole") != trained_longer
+    go_on(tmp_path / "few")
+    for name in ("few", "whole"):
+        assert audit(tmp_path / name).kinds[Rewound] == 1
 
 
 def test_verdicts_that_are_not_of_the_run_are_refused(

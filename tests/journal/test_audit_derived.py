@@ -10,6 +10,11 @@ from typing import Any
 
 import pytest
 
+from onlinedpo.engine.judge_model import judge_alone
+from onlinedpo.engine.observer import Silent
+from onlinedpo.engine.rejudge_folder import prepare
+from onlinedpo.engine.rejudge_request import Request
+from onlinedpo.engine.rejudging import judge_rest
 from onlinedpo.journal.audit import audit
 from onlinedpo.states.errors import AuditFailed
 from onlinedpo.states.records import (
@@ -25,8 +30,9 @@ from onlinedpo.states.records import (
     Verdict,
     Vote,
 )
-from tests.engine.forks import fork, rejudge
+from tests.engine.forks import Judging, fork, rejudge
 from tests.engine.runs import Scripted, by_text
+from tests.golden.runs import Moody
 from tests.journal.forging import Forger
 from tests.states import facts
 
@@ -222,6 +228,46 @@ def test_a_lie_in_a_fork_under_another_judges_labels(
     must_be_caught(tmp_path / "new", plant, named)
 
 
+def not_put_back(forger: Forger) -> int:
+    """A pair that was trained on does not come again."""
+    number, batch, place = forger.find(Restored)
+    gone = batch.pop(place)
+    assert isinstance(gone, Restored)
+    number = forger.find(Rewound)[0]
+    without = gone.sampled.ticket
+
+    def others(tickets: tuple[int, ...]) -> tuple[int, ...]:
+        return tuple(ticket for ticket in tickets if ticket != without)
+
+    forger.change(Rewound, tickets=others)
+    forger.change(Rewound, batches=lambda old: tuple(map(others, old)))
+    return number
+
+
+def test_verdicts_that_came_with_a_fork_are_read_again(
+    judged: Path, tmp_path: Path
+) -> None:
+    """As its judge put them out: by their letters, and what it was shown."""
+    run, into = tmp_path / "run", tmp_path / "verdicts"
+    shutil.copytree(judged, run)
+    model, rubric = str(judged.parent / "model"), "Be long."
+    prepared = prepare(run, Request(judge=model, rubric=rubric, into=into), Silent())
+    judge = Moody(judge_alone(prepared.settings, prepared.identity))
+    with prepared.journal(Silent()) as journal:
+        judge_rest(journal, judge, prepared.pairs, prepared.settings, Judging())
+    fork(run, tmp_path / "new", labels="rejudged", rejudged=into)
+
+    assert audit(tmp_path / "new").checked["read_verdicts"] > 30
+    must_be_caught(
+        tmp_path / "new",
+        restored(verdicts=lambda old: (replace(old[0], raw="B"), *old[1:])),
+        "verdict of pair .*: raw: 'B' is recorded",
+    )
+    shutil.rmtree(tmp_path / "new")
+    fork(run, tmp_path / "new", labels="rejudged", rejudged=into)
+    must_be_caught(tmp_path / "new", not_put_back, "rewound: tickets: ")
+
+
 def stopped(run: Path, into: Path, kind: type[Any]) -> Path:
     """A copy of a run that stopped after its last frame with a record of a kind."""
     shutil.copytree(run, into)
@@ -243,8 +289,8 @@ def test_people_are_asked_what_a_judge_was_to_be_asked(
     assert audit(tmp_path / "new").kinds[Escalated] == asked + 3
     must_be_caught(
         tmp_path / "new",
-        changed(Escalated, -1, why="tie"),
-        "escalated of pair .*: 'escalated' is recorded, nothing|why: 'tie' is recorded",
+        changed(Escalated, -1, slots=2),
+        "escalated of pair .*: slots: 2 is recorded, 1 is derived",
     )
 
 

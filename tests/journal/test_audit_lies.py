@@ -20,6 +20,7 @@ from onlinedpo.states.records import (
     Completion,
     Dropped,
     Evaluated,
+    HeldOut,
     Label,
     ProcessStarted,
     Record,
@@ -30,6 +31,7 @@ from onlinedpo.states.records import (
     Verdict,
 )
 from tests.journal.forging import Forger
+from tests.states import facts
 
 Lie = Callable[[Forger], int]
 """Puts a lie into a journal; returns the number of the frame that is to be named."""
@@ -180,7 +182,100 @@ def another_question(forger: Forger) -> int:
     return again
 
 
+def a_win_rate_more(forger: Forger) -> int:
+    """After a step after which none is taken."""
+    number, _, _ = forger.find(Step)
+    rate = forger.get(Evaluated)
+    return forger.insert(number + 1, replace(rate, step=1))
+
+
+def a_win_rate_again(forger: Forger) -> int:
+    """It is taken once."""
+    number, _, _ = forger.find(Evaluated)
+    return forger.insert(number + 1, forger.get(Evaluated))
+
+
+def a_reference_more(forger: Forger) -> int:
+    """Its answers are drawn once."""
+    number, _, _ = forger.find(HeldOut)
+    return forger.insert(number + 1, forger.get(HeldOut))
+
+
+def no_reference(forger: Forger) -> int:
+    """Nothing to be compared with."""
+    number, _, _ = forger.find(HeldOut)
+    forger.drop(number)
+    return number
+
+
+def a_tie_won(forger: Forger) -> int:
+    """The policy says what the reference said, word for word."""
+    held_out = forger.get(HeldOut)
+    rate = forger.get(Evaluated)
+    same = (held_out.completions[0], *rate.completions[1:])
+    outcomes = ("win", *rate.outcomes[1:])
+    return forger.change(Evaluated, 2, completions=same, outcomes=outcomes)
+
+
+def a_pair_less(forger: Forger) -> int:
+    """Two prompts were sampled where three are for a step."""
+    number, batch, _ = forger.find(Sampled, -1)
+    del batch[-1]
+    return number
+
+
+def a_drop_among_samples(forger: Forger) -> int:
+    """A prompt whose turn ends as if it had been judged."""
+    number, batch, place = forger.find(Sampled, 3)
+    pair = batch[place]
+    assert isinstance(pair, Sampled)
+    batch[place] = facts.dropped(pair.ticket)
+    return number
+
+
+def no_opening(forger: Forger) -> int:
+    """A process takes up what nobody began."""
+    forger.drop(1)
+    return 1
+
+
+def an_empty_frame(forger: Forger) -> int:
+    """It would say nothing."""
+    return forger.insert(3)
+
+
+def a_fact_out_of_place(forger: Forger) -> int:
+    """A pair is put back in the frame in which a process starts."""
+    number, batch, _ = forger.find(ProcessStarted, -1)
+    pair = forger.get(Sampled)
+    batch.append(facts.restored(pair, forger.get(Label)))
+    return number
+
+
+def no_numbers(forger: Forger) -> int:
+    """The codec takes what no run can have."""
+    return forger.change(Verdict, logprobs=("likely", None))
+
+
 LIES: dict[str, tuple[Lie, str]] = {
+    "win rate inserted": (a_win_rate_more, "evaluated: 'evaluated' is recorded, noth"),
+    "win rate repeated": (a_win_rate_again, "evaluated: 'evaluated' is recorded, noth"),
+    "reference repeated": (a_reference_more, "held-out: 'held-out' is recorded, nothi"),
+    "reference missing": (no_reference, "evaluated: 'evaluated' is recorded, nothing"),
+    "win rate's completions": (
+        changed(Evaluated, completions=()),
+        "evaluated: completions: 0 is recorded, 3 is derived",
+    ),
+    "win rate's tie": (a_tie_won, "evaluated: outcomes.0: 'win' is recorded, 'tie'"),
+    "pair not sampled": (a_pair_less, "sampled: pairs: 2 is recorded, 3 is derived"),
+    "drop among samples": (
+        a_drop_among_samples,
+        "dropped: 'dropped' is recorded, 'sam",
+    ),
+    "opening missing": (no_opening, "run-opened: nothing is recorded, 'run-opened'"),
+    "empty frame": (an_empty_frame, "frame: records: 0 is recorded"),
+    "fact out of place": (a_fact_out_of_place, "restored: 'restored' is recorded, not"),
+    "impossible value": (no_numbers, "a field has a value that no run can have"),
     "winner flipped": (
         flipped(Verdict, "winner"),
         r"verdict of pair 000000-\w{8}: winner: 'second' is recorded, 'first' is de",

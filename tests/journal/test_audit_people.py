@@ -6,6 +6,7 @@ gone.
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,7 @@ from onlinedpo.states.records import (
     Escalated,
     Kept,
     Label,
+    ProcessStarted,
     Reason,
     Restored,
     Rewound,
@@ -161,7 +163,66 @@ def another_pair(forger: Forger) -> int:
     return forger.change(Vote, 3, ticket=1)
 
 
+def labels_of_a_row_left_out(forger: Forger) -> int:
+    """What follows from one dropped file is gone, and the next one is taken in."""
+    number, _, _ = forger.find(Vote, which=in_json)
+    forger.drop(number - 1)
+    return number - 1
+
+
+def label_beside_answers(forger: Forger) -> int:
+    """In the frame in which answers come in, nothing is decided yet."""
+    number, batch, _ = forger.find(Vote)
+    batch.append(facts.people_say(0))
+    return number
+
+
+def rewound_and_more(forger: Forger) -> int:
+    """A rewind is a frame of its own."""
+    number, batch, _ = forger.find(Rewound)
+    batch.insert(0, facts.tail_cut())
+    return number
+
+
+def not_put_back(forger: Forger) -> int:
+    """A pair is to be trained on again, but how it stood is not said."""
+    _, batch, place = forger.find(Restored)
+    del batch[place]
+    return forger.find(Rewound)[0]
+
+
 PEOPLE: dict[str, tuple[Lie, str]] = {
+    "nothing written": (
+        changed(
+            Vote,
+            raw=lambda raw: re.sub(rb"\nchoice: \S+", b"\nchoice: ", raw),
+        ),
+        "vote of pair 000000-.*: value: '\\w+' is recorded, nothing is derived",
+    ),
+    "of other completions": (
+        changed(
+            Vote, raw=lambda raw: re.sub(rb"000000-\w{8}", b"000000-00000000", raw)
+        ),
+        "vote of pair 000000-.*: pair: .* is recorded, '000000-00000000' is derived",
+    ),
+    "bundle's count": (changed(Bundle, taken=5), "bundle: taken: 5 is recorded, 1 is"),
+    "JSON: nothing chosen": (
+        changed(Vote, 0, in_json, raw=b'{"id": "x", "choice": ""}'),
+        "vote of pair .*: raw: .* is recorded, nothing is derived",
+    ),
+    "labels of a row left out": (
+        labels_of_a_row_left_out,
+        "label of pair 000010-.*: nothing is recorded",
+    ),
+    "label beside answers": (
+        label_beside_answers,
+        "label of pair 000000-.*: 'label' is",
+    ),
+    "rewind with more": (
+        rewound_and_more,
+        "rewound: records: 2 is recorded, 1 is deri",
+    ),
+    "not put back": (not_put_back, r"rewound: tickets: \(7, 8, 9, .* is recorded"),
     "value": (flipped(Vote, "value"), "vote of pair 000000-.*: value: 'second' is rec"),
     "bytes of a choice": (
         changed(Vote, 2, raw=saved(b"\nchoice: ", b"\nchoice: strongly ")),
@@ -375,3 +436,64 @@ def test_a_completion_that_people_were_not_shown_is_told(
     forger.write()
 
     assert audit(run).checked["altered_label_files"] == 1
+
+
+def test_a_late_answer_to_a_prompt_that_was_never_sampled_is_named(
+    tmp_path: Path,
+) -> None:
+    """It was too long: there is no pair that anybody could have seen."""
+    golden = Path(__file__).parents[1] / "golden" / "0.1.0" / "people"
+    shutil.copytree(golden, tmp_path / "journal")
+
+    def plant(forger: Forger) -> int:
+        ticket = forger.get(Dropped, which=lambda d: d.reason == Reason.TOO_LONG).ticket
+        vote = forger.get(Vote, -1)
+        name = f"{ticket:06d}-00000000".encode()
+        raw = re.sub(rb"0\d{5}-\w{8}(\.\d)?", name, vote.raw)
+        settled = len(list(forger.frames)) + 1
+        forger.segments[-1].append([replace(vote, ticket=ticket, slot=1, raw=raw)])
+        return settled
+
+    must_be_caught(
+        tmp_path, plant, "vote: pair: .* is recorded, nothing is derived|vote"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"detail": "long"}, "dropped of .*: detail: 'long' is recorded, 'a length of"),
+        (
+            {"detail": "5 tokens, max_seq_length is 400"},
+            "dropped of .*: detail: '5 t",
+        ),
+        (
+            {"detail": "999 tokens, max_seq_length is 500"},
+            "dropped of .*: detail: '99",
+        ),
+        ({"ticket": 1}, "dropped of pair 000002: ticket: 1 is recorded, 2 is derived"),
+    ],
+)
+def test_a_prompt_that_was_too_long_was_too_long(
+    fields: dict[str, Any], named: str, tmp_path: Path
+) -> None:
+    """By the settings in force; how long it was only a tokenizer can say."""
+    golden = Path(__file__).parents[1] / "golden" / "0.1.0" / "judged"
+    shutil.copytree(golden, tmp_path / "journal")
+    must_be_caught(tmp_path, changed(Dropped, **fields), named)
+
+
+def test_a_file_whose_reading_a_crash_cut_short_is_told(
+    answered: Path, tmp_path: Path
+) -> None:
+    """The answers in it came in, and the file itself did not."""
+    run = tmp_path / "run"
+    shutil.copytree(answered, run)
+    forger = Forger(run)
+    number, batch, place = forger.find(Bundle)
+    del batch[place]
+    started = forger.get(ProcessStarted, -1)
+    forger.insert(number + 1, replace(started, changed={}))
+    forger.write()
+
+    assert audit(run).checked["unread_rows"] == 1
