@@ -10,10 +10,9 @@ from typing import Any
 import click
 
 from onlinedpo.cli.inspect import journal_of
-from onlinedpo.cli.words import percent, safe
+from onlinedpo.cli.words import derived_line, percent, safe
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.differences import Differences, Outline, Parting, compare
-from onlinedpo.states.records import Derived
 
 SHOWN = 5
 """Pairs that are named, where more of them differ; --json has them all."""
@@ -88,7 +87,7 @@ def _text(one: str, other: str, found: Differences) -> str:
     lines = [f"{one} and {other} are equal" if found.equal else f"{one} | {other}"]
     if found.fork:
         child, parent = (one, other) if found.related == "one" else (other, one)
-        lines.append(_forked(child, parent, found.fork))
+        lines.append(derived_line(child, parent, found.fork))
     lines += ["", "settings that differ" if found.settings else "settings: the same"]
     lines += _rows({k: tuple(map(_value, v)) for k, v in found.settings.items()})
     if found.origin:
@@ -106,17 +105,6 @@ def _text(one: str, other: str, found: Differences) -> str:
         rates = {f"step {step}": v for step, v in found.win_rates.items()}
         lines += _rows({k: tuple(map(_rate, v)) for k, v in rates.items()})
     return "\n".join(lines)
-
-
-def _forked(child: str, parent: str, fork: Derived) -> str:
-    if fork.purpose == "salvage":
-        return f"{child} was salvaged from {parent}, up to step {fork.step}"
-    if fork.purpose == "rejudge":
-        return f"{child} holds another judge's verdicts on the pairs of {parent}"
-    if fork.labels == "same":
-        return f"{child} is a fork of {parent} after step {fork.step}"
-    who = "people" if fork.labels == "human" else "another judge"
-    return f"{child} takes the steps of {parent} again, as {who} labelled its pairs"
 
 
 def _pair_lines(one: str, other: str, found: Differences) -> list[str]:

@@ -50,12 +50,13 @@ def journal_of(folder: Path) -> Path:
 def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
     settings = ledger.settings
     iters, last = int(settings.get("iters", 0)), ledger.last_step
-    running = is_locked(folder)
+    running, of = is_locked(folder), ledger.derived
     done = bool(iters) and ledger.steps >= iters
     return {
         "state": "running" if running else "finished" if done else "stopped",
         "step": ledger.steps,
         "iters": iters,
+        "derived": words.derived_line("it", f"run {of.source[:8]}", of) if of else None,
         "prompts": {phase.value: n for phase, n in ledger.counts().items()},
         "dropped": dict(ledger.dropped),
         "last_step": {"loss": last.loss, "grad_norm": last.grad_norm, **last.metrics}

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.records import Evaluated, Step
+from onlinedpo.states.records import Derived, Evaluated, Step
 
 
 def safe(text: str, *, width: int = 0) -> str:
@@ -208,9 +208,23 @@ def _examples(ledger: Ledger, count: int = 3) -> list[str]:
     return lines
 
 
+def derived_line(child: str, parent: str, derived: Derived) -> str:
+    """What a run whose pairs are another's is to that one."""
+    if derived.purpose == "salvage":
+        return f"{child} was salvaged from {parent}, up to step {derived.step}"
+    if derived.purpose == "rejudge":
+        return f"{child} holds another judge's verdicts on the pairs of {parent}"
+    if derived.labels == "same":
+        return f"{child} is a fork of {parent} after step {derived.step}"
+    who = "people" if derived.labels == "human" else "another judge"
+    return f"{child} takes the steps of {parent} again, as {who} labelled its pairs"
+
+
 def status_text(folder: Path, facts: dict[str, Any]) -> str:
     """`status` for people."""
     lines = [f"{folder}: {facts['state']}, step {facts['step']} of {facts['iters']}"]
+    if facts["derived"]:
+        lines.append(facts["derived"])
     lines.append(
         "prompts: " + "  ".join(f"{k} {v}" for k, v in facts["prompts"].items())
     )

@@ -92,7 +92,8 @@ def audit(
     folder = run / "journal"
     reader = Reader(folder, checkpoints.anchors)
     try:
-        rederived = _go_through(run, reader, head, (checkpoints.observe, *observers))
+        noting = [checkpoints.observe] if checkpoints.sound else []
+        rederived = _go_through(run, reader, head, [*noting, *observers])
     except Difference as difference:
         raise _failed(difference) from None
     if rederived is None or reader.position is None:

@@ -20,15 +20,18 @@ def due(standing: Standing, settings: Settings) -> Operation:
     """What comes next, as long as nothing else happens."""
     if standing.steps >= settings.iters:
         return "nothing"
-    if endings.stale(standing, settings):
+    # Looked at once: most of the time no pair stands where a question would find it.
+    phases = {turn.phase for turn in standing.turns.values()}
+    judging, labelled = Phase.JUDGING in phases, Phase.LABELLED in phases
+    if judging and endings.stale(standing, settings):
         return "drop"
-    if standing.batch(settings.pairs_per_step):
+    if labelled and standing.batch(settings.pairs_per_step):
         return "apply"
-    if standing.to_judge():
+    if judging and standing.to_judge():
         return "judge"
-    if standing.in_phase(Phase.SAMPLED):
+    if Phase.SAMPLED in phases:
         return "submit"
-    if standing.settled_without_winner():
+    if labelled and standing.settled_without_winner():
         return "drop"
     return "sample" if has_room(standing, settings) else "wait"
 

@@ -18,9 +18,12 @@ _QUESTION = "Which answer is better? Reply with one letter: A or B."
 
 def fence_for(*quoted: str) -> str:
     """A line of tildes, at least three, longer than any run inside the quoted texts."""
-    # Few texts have one: to look for it is quicker than to search for runs.
-    runs = (run for text in quoted if "~" in text for run in re.findall("~+", text))
-    return "~" * max(3, max(map(len, runs), default=0) + 1)
+    longest = 0
+    for text in quoted:
+        # Few texts have one: to look for it is quicker than to search for runs.
+        if "~" in text:
+            longest = max(longest, *map(len, re.findall("~+", text)))
+    return "~" * max(3, longest + 1)
 
 
 def fenced(fence: str, request: str, a: str, b: str) -> str:

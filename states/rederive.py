@@ -168,8 +168,9 @@ class Rederivation:
         return self._settings
 
     def _nothing_owed(self) -> None:
-        owed = labelling.settle_all(self.ledger, self._settings, self._owed, 0.0)
-        must_agree([], owed, self.ledger)
+        if self._owed:
+            owed = labelling.settle_all(self.ledger, self._settings, self._owed, 0.0)
+            must_agree([], owed, self.ledger)
         self._owed, self._may = set(), set()
 
     def _judged(self, where: object, batch: Sequence[r.Record]) -> None:

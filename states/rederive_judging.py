@@ -43,8 +43,7 @@ class _Question:
 
     @classmethod
     def of(cls, pair: Sampled) -> _Question:
-        request = text_of(pair.messages)
-        texts = pair.first.text, pair.second.text
+        request, texts = text_of(pair.messages), (pair.first.text, pair.second.text)
         return cls(fence_for(request, *texts), request, texts)
 
 

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from onlinedpo.states.records import Record
+from tests.journal.kit import write
 from tests.processes import onlinedpo
+from tests.states import facts
 from tests.toys import prompts_file, toy_model
 
 
@@ -61,3 +64,13 @@ def test_model_text_cannot_drive_the_terminal() -> None:
     assert safe("a\x1b[31mred\x07\u202eb") == "a\\x1b[31mred\\x07\\u202eb"
     assert safe("one\ntwo\r\nthree") == "one two three"
     assert len(safe("x" * 500, width=80)) == 80
+
+
+def test_status_says_whose_pairs_a_run_has(tmp_path: Path) -> None:
+    """Another judge's verdicts are not taken for a run that did not come far."""
+    first: list[Record] = [facts.run_opened(), facts.derived(purpose="rejudge")]
+    write(tmp_path / "journal", [[first]])
+
+    told = onlinedpo("status", tmp_path).output
+
+    assert "another judge's verdicts on the pairs of run cdcdcdcd" in told
