@@ -15,9 +15,9 @@ from onlinedpo.cli import words
 from onlinedpo.cli.figures import plain, told
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.journal.reader import Reader
-from onlinedpo.states import agreement as measures
 from onlinedpo.states.answers import Side
-from onlinedpo.states.answers_given import (
+from onlinedpo.states.measuring import agreement as measures
+from onlinedpo.states.measuring.answers_given import (
     AnswersGiven,
     grade,
     picked_left,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from onlinedpo.states.agreement import ENOUGH, Measure
+from onlinedpo.states.measuring.agreement import ENOUGH, Measure
 
 
 def plain(measure: Measure) -> dict[str, Any]:

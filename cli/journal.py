@@ -11,10 +11,10 @@ import click
 
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.repair import doctor, salvage
-from onlinedpo.cli.story import as_json
+from onlinedpo.cli.story.words import as_json
 from onlinedpo.journal import codec, frames, manifest
 from onlinedpo.journal.reader import Place, Reader, Tail, segments
-from onlinedpo.journal.sound_part import Piece, SoundPart
+from onlinedpo.journal.repair.sound_part import Piece, SoundPart
 from onlinedpo.states.errors import JournalDamaged, UsageError
 
 

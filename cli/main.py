@@ -9,19 +9,19 @@ from importlib.metadata import version
 import click
 
 from onlinedpo.cli.agreement import agreement
-from onlinedpo.cli.audit import audit
+from onlinedpo.cli.audit.command import audit
 from onlinedpo.cli.diff import diff
-from onlinedpo.cli.export import export
+from onlinedpo.cli.export.command import export
 from onlinedpo.cli.fork import fork
 from onlinedpo.cli.inspect import status
 from onlinedpo.cli.journal import journal
 from onlinedpo.cli.label.command import label
-from onlinedpo.cli.rejudge import rejudge
-from onlinedpo.cli.replay import replay
+from onlinedpo.cli.rejudge.command import rejudge
 from onlinedpo.cli.rewind import rewind
 from onlinedpo.cli.run import run
-from onlinedpo.cli.show import show
-from onlinedpo.cli.trace import trace
+from onlinedpo.cli.story.replay import replay
+from onlinedpo.cli.story.show import show
+from onlinedpo.cli.story.trace import trace
 from onlinedpo.states.errors import OnlineDPOError
 
 

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from onlinedpo.cli.words import safe
-from onlinedpo.journal import doctor as doctors
-from onlinedpo.journal import salvage as salvaging
-from onlinedpo.journal.doctor import Diagnosis
-from onlinedpo.journal.finding import Finding, quoted
-from onlinedpo.journal.salvage import Salvaged
-from onlinedpo.journal.sound_part import counted
+from onlinedpo.journal.repair import doctor as doctors
+from onlinedpo.journal.repair import salvage as salvaging
+from onlinedpo.journal.repair.doctor import Diagnosis
+from onlinedpo.journal.repair.finding import Finding, quoted
+from onlinedpo.journal.repair.salvage import Salvaged
+from onlinedpo.journal.repair.sound_part import counted
 from onlinedpo.states import given
 from onlinedpo.states.errors import JournalError, OnlineDPOError, UsageError
 

@@ -25,8 +25,8 @@ from onlinedpo.engine.tensors import floats
 from onlinedpo.states import seeds
 from onlinedpo.states.answers import ORDERS
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.label_file import text_of
 from onlinedpo.states.parsing import PARSER_VERSION, letters
+from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Messages, Shown, Verdict
 
 

@@ -135,8 +135,10 @@ def test_the_command_line_starts_without_mlx() -> None:
 def test_states_load_nothing_but_transitions() -> None:
     """What is true of a run can be computed anywhere."""
     before = {name.split(".")[0] for name in loaded("pass")}
-    names = [m.stem for m in MODULES if m.parts == ("states", m.name)]
-    imports = ", ".join(f"onlinedpo.states.{n}" for n in names if n != "__init__")
+    names = [
+        ".".join(m.with_suffix("").parts) for m in MODULES if m.parts[0] == "states"
+    ]
+    imports = ", ".join(f"onlinedpo.{n}" for n in names if "__" not in n)
     after = {name.split(".")[0] for name in loaded(f"import {imports}")}
     new = after - before - set(sys.stdlib_module_names)
     assert new <= {"onlinedpo", "transitions", "six"}

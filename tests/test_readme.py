@@ -19,14 +19,26 @@ FOLDERS = ("states", "journal", "engine", "cli")
 
 
 def file_tree() -> str:
-    """One line a module: its path, and the first line of its docstring."""
+    """One line a folder or module: its path, and the first line of its docstring."""
     lines = []
     for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            doc = ast.get_docstring(ast.parse(path.read_text())) or ""
-            name = str(path.relative_to(ROOT))
-            lines.append(f"{name:<27} {doc.splitlines()[0] if doc else ''}".rstrip())
+        first, *rest = _told(ROOT / folder)
+        lines += [first, *sorted(rest)]
     return "\n".join(lines)
+
+
+def _told(folder: Path) -> list[str]:
+    """The folder itself, then its modules, and the folders in it as one line each."""
+    inner = [p.parent for p in folder.glob("*/__init__.py")]
+    modules = [p for p in folder.glob("*.py") if not p.name.startswith("__")]
+    return [_line(p) for p in (folder, *inner, *modules)]
+
+
+def _line(path: Path) -> str:
+    source = path / "__init__.py" if path.is_dir() else path
+    doc = ast.get_docstring(ast.parse(source.read_text())) or ""
+    name = f"{path.relative_to(ROOT)}{'/' * path.is_dir()}"
+    return f"{name:<24} {doc.splitlines()[0] if doc else ''}".rstrip()
 
 
 def commands() -> list[str]:
@@ -43,7 +55,7 @@ def test_the_state_diagram_is_the_transition_table() -> None:
 
 
 def test_the_file_tree_has_every_module() -> None:
-    """The tree has one line for each file, in the words of the file itself."""
+    """The tree has one line for each module, in the words of the module itself."""
     assert f"```\n{file_tree()}\n```" in README, file_tree()
 
 

@@ -16,7 +16,7 @@ from onlinedpo.cli.label.shelf import Shelf
 from onlinedpo.journal.label_folder import annotator as name_of_annotator
 from onlinedpo.journal.looks import Saved
 from onlinedpo.states.answers import Ask
-from onlinedpo.states.choices import Choice, shown_as
+from onlinedpo.states.people.choices import Choice, shown_as
 from onlinedpo.states.standing import Standing
 
 

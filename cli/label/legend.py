@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from onlinedpo.states.choices import Choice
+from onlinedpo.states.people.choices import Choice
 
 Legend = Sequence[tuple[str, str]]
 """Keys and what they do."""

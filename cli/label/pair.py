@@ -9,9 +9,9 @@ import codecs
 import re
 from dataclasses import dataclass
 
-from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask
-from onlinedpo.states.label_file import Answer, Unreadable
+from onlinedpo.states.people import label_file
+from onlinedpo.states.people.label_file import Answer, Unreadable
 
 
 @dataclass(frozen=True, slots=True)

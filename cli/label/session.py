@@ -21,7 +21,7 @@ from onlinedpo.cli.label.legend import (
 )
 from onlinedpo.cli.label.screen import Page, Screen
 from onlinedpo.cli.label.text import pair_text, titled
-from onlinedpo.states.choices import Choice
+from onlinedpo.states.people.choices import Choice
 from onlinedpo.states.visible import visible
 
 TICK = 1.0

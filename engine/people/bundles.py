@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 
 from onlinedpo.engine.people import intake, late
 from onlinedpo.engine.people.reading import Circumstances, misfit
-from onlinedpo.journal import dropped as rows_of
-from onlinedpo.journal.dropped import Row, UnreadableFile
+from onlinedpo.journal.dropped import reading as rows_of
+from onlinedpo.journal.dropped.reading import Row, UnreadableFile
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.looks import Saved
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import importers
 from onlinedpo.states.answers import Bundle, Vote, version
 from onlinedpo.states.config import Settings
-from onlinedpo.states.importers import Answered, Refused
 from onlinedpo.states.late import Ended
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.people import importers
+from onlinedpo.states.people.importers import Answered, Refused
 from onlinedpo.states.turns import slot_for
 
 MAX_FILE = rows_of.MAX_FILE

@@ -28,10 +28,10 @@ from onlinedpo.journal.label_folder import (
 )
 from onlinedpo.journal.looks import SETTLE, Looks, Saved
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask, Kept, Vote, sides
 from onlinedpo.states.config import Settings
 from onlinedpo.states.late import Ended
+from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Sampled
 
 LONGEST = 30.0

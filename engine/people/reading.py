@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 
 from onlinedpo.journal.label_folder import annotator
 from onlinedpo.journal.looks import Saved
-from onlinedpo.states import saved_answer
 from onlinedpo.states.answers import Ask, Kept, Shown, Vote, sides, version
-from onlinedpo.states.label_file import Answer, Unreadable
 from onlinedpo.states.late import Ended
 from onlinedpo.states.lifecycle import Phase
+from onlinedpo.states.people import saved_answer
+from onlinedpo.states.people.label_file import Answer, Unreadable
 from onlinedpo.states.standing import Standing
 from onlinedpo.states.turns import Turn
 

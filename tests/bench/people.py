@@ -15,7 +15,7 @@ from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import open_run
-from onlinedpo.states.label_file import fill, identify
+from onlinedpo.states.people.label_file import fill, identify
 from onlinedpo.states.records import Completion, Escalated, Record, Sampled, Submitted
 from tests.toys import prompts_file, toy_model
 

@@ -21,10 +21,10 @@ from typing import Any, Self
 from onlinedpo.cli.label.desk import LabelDesk
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask, sides
-from onlinedpo.states.label_file import Answer
 from onlinedpo.states.lifecycle import by_table
+from onlinedpo.states.people import label_file
+from onlinedpo.states.people.label_file import Answer
 from onlinedpo.states.records import Record, Sampled
 from tests.journal.kit import RUN
 from tests.processes import LINKS

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from onlinedpo.cli.agreement import CONTEXT
 from onlinedpo.cli.main import cli
-from onlinedpo.states.agreement import alpha, ordinal
+from onlinedpo.states.measuring.agreement import alpha, ordinal
 from onlinedpo.states.records import Reason, Record, Why
 from tests.journal import kit
 from tests.processes import onlinedpo

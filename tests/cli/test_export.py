@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import pytest
 from click.testing import CliRunner, Result
 
-from onlinedpo.cli import exported, pair_files
+from onlinedpo.cli.export import exported, pair_files
 from onlinedpo.cli.main import cli
 from onlinedpo.journal import codec, frames
 from onlinedpo.states.errors import UsageError

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.cli.judge_figures import facts, lines
-from onlinedpo.states.judge_record import JudgeRecord
+from onlinedpo.cli.audit.judge_figures import facts, lines
+from onlinedpo.states.measuring.judge_record import JudgeRecord
 from onlinedpo.states.records import Reason, Record, Side, Why
 from tests.states.facts import people_say, submitted
 from tests.states.judges import (

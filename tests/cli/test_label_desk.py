@@ -11,7 +11,7 @@ from onlinedpo.cli.label.desk import Item, LabelDesk, Meanwhile
 from onlinedpo.cli.label.pair import parse
 from onlinedpo.cli.label.text import differing
 from onlinedpo.states.answers import Ask
-from onlinedpo.states.choices import Choice
+from onlinedpo.states.people.choices import Choice
 from tests.cli.labelling import NAME, Waiting, pair, read, waiting
 from tests.states import facts
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from onlinedpo.cli import rejudged, rejudged_text
 from onlinedpo.cli.main import cli
+from onlinedpo.cli.rejudge import rejudged, rejudged_text
 from onlinedpo.states.errors import SettingsChanged, UsageError
 from onlinedpo.states.records import Why
 from tests.engine.polite import JUDGE, pair, polite_run

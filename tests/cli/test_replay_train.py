@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from onlinedpo.cli.replay import replay
+from onlinedpo.cli.story.replay import replay
 from onlinedpo.journal import disk
 from onlinedpo.states.errors import ReplayDiverged, UsageError
 from tests.engine.runs import go_on

@@ -14,7 +14,7 @@ from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rebuild import rebuild
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import take_up
-from onlinedpo.journal.audit import audit
+from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.rewinding import rewind
 from onlinedpo.states.errors import UsageError

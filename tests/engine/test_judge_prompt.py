@@ -17,7 +17,7 @@ from onlinedpo.engine.judge_prompt import (
     encode_quoted,
     fence_for,
 )
-from onlinedpo.states.label_file import text_of
+from onlinedpo.states.people.label_file import text_of
 from tests.engine.kit import tokenizer_of
 from tests.toys import CHATML, SPECIALS, toy_model
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.cli import rejudged
+from onlinedpo.cli.rejudge import rejudged
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rejudge_request import Request
 from onlinedpo.engine.rejudging import rejudge

@@ -21,10 +21,10 @@ from onlinedpo.engine.judge import Comparison, Judge
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.journal.reader import path_of, segments
-from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.parsing import letters
+from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Step, Verdict
 from tests.engine.kit import LORA
 from tests.engine.runs import Listener, opened, steps

@@ -17,7 +17,7 @@ from onlinedpo.engine.loop import train
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.saving import publish
 from onlinedpo.states.answers import Ask, sides
-from onlinedpo.states.choices import shown_as
+from onlinedpo.states.people.choices import shown_as
 from onlinedpo.states.records import Label, Side
 from tests.engine.runs import Listener, opened
 from tests.golden.runs import Moody

@@ -12,7 +12,7 @@ import mlx.core as mx
 import pytest
 
 from onlinedpo.journal import codec, disk, frames, manifest
-from onlinedpo.journal.audit import Audited, audit
+from onlinedpo.journal.audit.auditing import Audited, audit
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import AuditFailed, JournalDamaged, UsageError
@@ -119,6 +119,14 @@ def test_every_beginning_of_a_run_passes(
                         found = audit(place)
                         assert (found.tail is not None) == bool(more)
                 end += len(frame)
+
+
+def test_a_frame_that_says_nothing_is_no_lie(run: Path) -> None:
+    """Nothing follows from it."""
+    forger = Forger(run)
+    forger.insert(3)
+    forger.write()
+    assert audit(run).position.number == 27
 
 
 def test_a_run_that_has_not_begun_is_no_run(tmp_path: Path) -> None:

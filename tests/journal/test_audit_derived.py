@@ -15,7 +15,7 @@ from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rejudge_folder import prepare
 from onlinedpo.engine.rejudge_request import Request
 from onlinedpo.engine.rejudging import judge_rest
-from onlinedpo.journal.audit import audit
+from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.errors import AuditFailed
 from onlinedpo.states.records import (
     Derived,

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.journal.audit import audit
+from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.errors import AuditFailed, JournalError
 from onlinedpo.states.records import (
     Completion,
@@ -239,9 +239,11 @@ def no_opening(forger: Forger) -> int:
     return 1
 
 
-def an_empty_frame(forger: Forger) -> int:
-    """It would say nothing."""
-    return forger.insert(3)
+def nothing_before_the_first_pair(forger: Forger) -> int:
+    """Neither a run nor a process."""
+    forger.drop(1)
+    forger.drop(1)
+    return 3
 
 
 def a_fact_out_of_place(forger: Forger) -> int:
@@ -273,7 +275,7 @@ LIES: dict[str, tuple[Lie, str]] = {
         "dropped: 'dropped' is recorded, 'sam",
     ),
     "opening missing": (no_opening, "run-opened: nothing is recorded, 'run-opened'"),
-    "empty frame": (an_empty_frame, "frame: records: 0 is recorded"),
+    "openings missing": (nothing_before_the_first_pair, "run-opened: nothing is rec"),
     "fact out of place": (a_fact_out_of_place, "restored: 'restored' is recorded, not"),
     "impossible value": (no_numbers, "a field has a value that no run can have"),
     "winner flipped": (

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from onlinedpo.journal import codec, frames, manifest
-from onlinedpo.journal.doctor import Diagnosis, examine
 from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.reader import Reader
+from onlinedpo.journal.repair.doctor import Diagnosis, examine
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalError
 from onlinedpo.states.lifecycle import by_table

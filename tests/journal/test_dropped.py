@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.journal.dropped import MAX_ROW, Row, UnreadableFile, read
+from onlinedpo.journal.dropped.reading import MAX_ROW, Row, UnreadableFile, read
 
 GOOD = {"id": "000042-9c1f0a77", "choice": "1", "note": "é, \u2028 \U0001f600"}
 LINE = json.dumps(GOOD, ensure_ascii=False)

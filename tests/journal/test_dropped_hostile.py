@@ -7,7 +7,7 @@ import tracemalloc
 
 import pytest
 
-from onlinedpo.journal.dropped import MAX_FILE, MAX_ROW, read
+from onlinedpo.journal.dropped.reading import MAX_FILE, MAX_ROW, read
 from tests.journal.test_dropped import GOOD, LINE, rows, unreadable
 
 BOMB = "[" * 200_000

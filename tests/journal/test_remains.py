@@ -9,7 +9,7 @@ import pytest
 
 from onlinedpo.journal import frames
 from onlinedpo.journal.reader import Reader
-from onlinedpo.journal.remains import Remains
+from onlinedpo.journal.repair.remains import Remains
 from onlinedpo.states.errors import JournalError
 from tests.journal import kit
 from tests.states import facts

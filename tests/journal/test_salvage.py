@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from onlinedpo.journal import codec
-from onlinedpo.journal import salvage as salvaging
 from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.reader import Reader
-from onlinedpo.journal.salvage import Salvaged, salvage
+from onlinedpo.journal.repair import salvage as salvaging
+from onlinedpo.journal.repair.salvage import Salvaged, salvage
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import (
     JournalDamaged,

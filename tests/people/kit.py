@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from onlinedpo.engine.judge import Comparison
-from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask, sides
-from onlinedpo.states.choices import shown_as
+from onlinedpo.states.people import label_file
+from onlinedpo.states.people.choices import shown_as
 from onlinedpo.states.records import Sampled, Shown, Side, Verdict
 from onlinedpo.states.visible import visible
 from tests.engine.runs import (

@@ -16,8 +16,8 @@ from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.saving import publish
 from onlinedpo.engine.start import take_up
 from onlinedpo.journal.rewinding import Rewind, rewind
-from onlinedpo.states import label_file
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Record, Sampled, Side, Step
 from tests.engine.runs import (
     Listener,

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from onlinedpo.cli.export import export
-from onlinedpo.states import tasks
+from onlinedpo.cli.export.command import export
+from onlinedpo.states.people import tasks
 from onlinedpo.states.records import Bundle, Label, Vote
 from tests.engine.runs import records, steps
 from tests.people.kit import Parts, Person, Stages, nothing

@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from onlinedpo.states import label_file
 from onlinedpo.states.answers import Ask, sides
+from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Reason, Sampled, Vote
 
 CHOICES = ("1", "2", "1", "2", "strongly 1", "tie", "both bad", "skip", "undo", "undo")

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from onlinedpo.states.answers import ORDERS, Side
-from onlinedpo.states.judge_record import Judge, JudgeRecord
-from onlinedpo.states.judged_pair import JudgedPair
 from onlinedpo.states.labelling import decide
+from onlinedpo.states.measuring.judge_record import Judge, JudgeRecord
+from onlinedpo.states.measuring.judged_pair import JudgedPair
 from onlinedpo.states.records import Record, Sampled, Shown, Verdict
 from tests.states import facts
 

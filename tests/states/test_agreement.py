@@ -16,8 +16,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score
 
-from onlinedpo.states import agreement
-from onlinedpo.states.agreement import (
+from onlinedpo.states.measuring import agreement
+from onlinedpo.states.measuring.agreement import (
     Distance,
     Measure,
     alpha,

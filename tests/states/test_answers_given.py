@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from onlinedpo.states.answers_given import (
+from onlinedpo.states.measuring.answers_given import (
     AnswersGiven,
     grade,
     picked_left,

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import poisson
 
-from onlinedpo.states import bootstrap
-from onlinedpo.states.bootstrap import by_category, interval, one_by_one
+from onlinedpo.states.measuring import bootstrap
+from onlinedpo.states.measuring.bootstrap import by_category, interval, one_by_one
 
 MIXED = {"a": 700, "b": 250, "c": 45, "d": 5}
 

@@ -7,7 +7,14 @@ from itertools import product
 import pytest
 
 from onlinedpo.states.answers import ORDERS, Shown, Value
-from onlinedpo.states.choices import EXPECTED, Choice, Word, read, shown_as, side_of
+from onlinedpo.states.people.choices import (
+    EXPECTED,
+    Choice,
+    Word,
+    read,
+    shown_as,
+    side_of,
+)
 
 WORDS: dict[Word, tuple[str, ...]] = {
     "1": ("1", "a", "one", "first", "left", "response 1", "response1", "answer 1"),

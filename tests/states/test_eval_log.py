@@ -8,8 +8,8 @@ from math import inf, nan
 
 import pytest
 
-from onlinedpo.states import eval_log
-from onlinedpo.states.outcomes import Outcome, Outcomes
+from onlinedpo.states.export import eval_log
+from onlinedpo.states.export.outcomes import Outcome, Outcomes
 from onlinedpo.states.records import Record
 from onlinedpo.states.visible import json_line
 from tests.states import facts

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from onlinedpo.states.answers import Ask
-from onlinedpo.states.choices import Choice
-from onlinedpo.states.importers import answers, format_of
+from onlinedpo.states.people.choices import Choice
+from onlinedpo.states.people.importers import answers, format_of
 from tests.states import shapes
 from tests.states.shapes import ASK, annotation, chosen, label_studio, own, pairwise
 

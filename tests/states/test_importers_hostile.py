@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from onlinedpo.states.answers import Ask
-from onlinedpo.states.choices import Choice
-from onlinedpo.states.importers import Answered, Refused, answers
+from onlinedpo.states.people.choices import Choice
+from onlinedpo.states.people.importers import Answered, Refused, answers
 from tests.states import shapes
 from tests.states.shapes import ASK, annotation, chosen, label_studio, own, pairwise
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from onlinedpo.states.agreement import Measure
 from onlinedpo.states.answers import ORDERS, Side
-from onlinedpo.states.judge_figures import (
+from onlinedpo.states.measuring.agreement import Measure
+from onlinedpo.states.measuring.judge_figures import (
     DRIFTING,
     FIGURES,
     Drift,
@@ -21,8 +21,8 @@ from onlinedpo.states.judge_figures import (
     drift,
     figure,
 )
-from onlinedpo.states.judge_record import Judge
-from onlinedpo.states.judged_pair import JudgedPair
+from onlinedpo.states.measuring.judge_record import Judge
+from onlinedpo.states.measuring.judged_pair import JudgedPair
 from tests.states.judges import (
     Rule,
     always,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from onlinedpo.states.errors import IllegalMove
-from onlinedpo.states.judge_record import JudgeRecord
+from onlinedpo.states.measuring.judge_record import JudgeRecord
 from onlinedpo.states.records import Reason, Record, Why
 from tests.states import facts
 from tests.states.judges import (

@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 
 from onlinedpo.states.answers import Ask, Shown
-from onlinedpo.states.choices import Choice
-from onlinedpo.states.label_file import (
+from onlinedpo.states.people.choices import Choice
+from onlinedpo.states.people.label_file import (
     Answer,
     Unreadable,
     fenced,

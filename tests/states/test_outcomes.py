@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from onlinedpo.states.errors import IllegalMove
-from onlinedpo.states.outcomes import UNDONE, Outcome, Outcomes
+from onlinedpo.states.export.outcomes import UNDONE, Outcome, Outcomes
 from onlinedpo.states.records import Label, Reason, Record, Step
 from tests.states import facts
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.states import preferences
-from onlinedpo.states.outcomes import Outcome
-from onlinedpo.states.preferences import OneTurnOnly, Style, mlx_lm_lora, row
+from onlinedpo.states.export import preferences
+from onlinedpo.states.export.outcomes import Outcome
+from onlinedpo.states.export.preferences import OneTurnOnly, Style, mlx_lm_lora, row
 from onlinedpo.states.records import Messages, Sampled
 from onlinedpo.states.visible import json_line
 from tests.states import facts

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from onlinedpo.states.config import Settings
-from onlinedpo.states.difference import Difference
 from onlinedpo.states.errors import JournalNewer
 from onlinedpo.states.framing import fence_for, fenced
 from onlinedpo.states.parsing import letters
 from onlinedpo.states.records import Completion, Sampled, Shown, Verdict
-from onlinedpo.states.rederive_judging import Verdicts
+from onlinedpo.states.rederive.judging import Verdicts
+from onlinedpo.states.rederive.mismatch import Mismatch
 from tests.states import facts
 
 JUDGE: dict[str, Any] = {"kind": "model", "id": "j", "weights": "12"}
@@ -73,9 +73,9 @@ def read(
     return reader
 
 
-def differs(named: str, *arguments: Any, **more: Any) -> Difference:
+def differs(named: str, *arguments: Any, **more: Any) -> Mismatch:
     """Reading them fails so."""
-    with pytest.raises(Difference, match=named) as found:
+    with pytest.raises(Mismatch, match=named) as found:
         read(*arguments, **more)
     return found.value
 
@@ -95,7 +95,7 @@ def test_the_order_of_a_single_verdict_is_drawn_by_the_seed() -> None:
             try:
                 read([asked(pair(ticket), shown)], pair(ticket), settings=ONE)
                 orders.add(shown)
-            except Difference as found:
+            except Mismatch as found:
                 assert found.field == "shown"
     assert orders == set(BOTH)
 

@@ -11,10 +11,10 @@ import pytest
 
 from onlinedpo.states import measures
 from onlinedpo.states.config import Settings
-from onlinedpo.states.difference import Difference
 from onlinedpo.states.ledger import LabelledPair, Ledger
 from onlinedpo.states.records import Completion, Side, Step
-from onlinedpo.states.rederive_steps import check
+from onlinedpo.states.rederive.mismatch import Mismatch
+from onlinedpo.states.rederive.steps import check
 from tests.states import facts
 
 F = np.float32
@@ -120,7 +120,7 @@ def test_what_is_off_by_more_is_named(name: str) -> None:
         value = step.metrics[name] * 1.0001
         other = replace(step, metrics={**step.metrics, name: value})
 
-    with pytest.raises(Difference, match=f"step 1: {name}: "):
+    with pytest.raises(Mismatch, match=f"step 1: {name}: "):
         check(other, pairs, Ledger(), settings)
 
 
@@ -136,7 +136,7 @@ def test_what_is_no_number_is_named() -> None:
             if field == "loss"
             else replace(step, metrics={**step.metrics, field: nan})
         )
-        with pytest.raises(Difference, match=field):
+        with pytest.raises(Mismatch, match=field):
             check(other, pairs, Ledger(), settings)
 
 
@@ -147,7 +147,7 @@ def test_a_figure_that_every_step_has_may_not_be_missing() -> None:
     step = computed(pairs, settings, chance, 1.0)
     for name in ("rewards/margins", "rewards/accuracies", "judge/agreement"):
         without = {k: v for k, v in step.metrics.items() if k != name}
-        with pytest.raises(Difference, match=f"{name}: None is recorded"):
+        with pytest.raises(Mismatch, match=f"{name}: None is recorded"):
             check(replace(step, metrics=without), pairs, Ledger(), settings)
 
 
@@ -158,7 +158,7 @@ def test_a_loss_that_is_no_function_of_the_margins_is_not_derived(kind: str) -> 
     pairs = pairs_of(2, chance)
     step = computed(pairs, settings, chance, 1.0)
     check(replace(step, loss=99.0), pairs, Ledger(), settings)
-    with pytest.raises(Difference, match="beta"):
+    with pytest.raises(Mismatch, match="beta"):
         check(step, pairs, Ledger(), replace(settings, beta=0.2))
 
 
@@ -168,7 +168,7 @@ def test_a_schedule_sets_the_learning_rate() -> None:
     pairs = pairs_of(2, chance)
     step = computed(pairs, settings, chance, 1.0)
     faster = replace(settings, learning_rate=0.5)
-    with pytest.raises(Difference, match="learning_rate"):
+    with pytest.raises(Mismatch, match="learning_rate"):
         check(step, pairs, Ledger(), faster)
     scheduled = replace(faster, lr_schedule={"name": "cosine_decay", "arguments": [1]})
     check(step, pairs, Ledger(), scheduled)

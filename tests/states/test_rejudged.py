@@ -8,13 +8,13 @@ from typing import get_args
 
 import pytest
 
-from onlinedpo.states.agreement import mcnemar
-from onlinedpo.states.judge_figures import figure
 from onlinedpo.states.labelling import decide
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.measuring.agreement import mcnemar
+from onlinedpo.states.measuring.judge_figures import figure
+from onlinedpo.states.measuring.rejudged import Rejudged
+from onlinedpo.states.measuring.rejudged_pair import Move
 from onlinedpo.states.records import Reason, Record, Sampled, Shown, Side, Verdict, Why
-from onlinedpo.states.rejudged import Rejudged
-from onlinedpo.states.rejudged_pair import Move
 from tests.states import facts
 from tests.states.votes import asked, vote
 

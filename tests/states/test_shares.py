@@ -8,8 +8,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from onlinedpo.states.agreement import Measure, share, wilson
-from onlinedpo.states.shares import Tally, difference, of_pairs
+from onlinedpo.states.measuring.agreement import Measure, share, wilson
+from onlinedpo.states.measuring.shares import Tally, difference, of_pairs
 
 
 def interval(measure: Measure) -> tuple[float, float]:

@@ -9,10 +9,10 @@ from xml.etree import ElementTree
 
 import pytest
 
-from onlinedpo.journal import dropped
+from onlinedpo.journal.dropped import reading as dropped
 from onlinedpo.states.answers import Ask
-from onlinedpo.states.importers import answers
-from onlinedpo.states.tasks import FORMATS, LABEL_STUDIO_CONFIG, Task, export
+from onlinedpo.states.people.importers import answers
+from onlinedpo.states.people.tasks import FORMATS, LABEL_STUDIO_CONFIG, Task, export
 from tests.states import shapes
 
 NASTY = 'a "b", c;\td\r\ne\rf\n\n=cmd|x \u2028\u0085\ufeff\N{SNOWMAN}\U0001f600 \\ <&> '

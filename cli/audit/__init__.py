@@ -1,0 +1,1 @@
+"""`onlinedpo audit`: whether a run can be believed, and its judge."""

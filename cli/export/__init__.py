@@ -1,0 +1,1 @@
+"""`onlinedpo export`: what a run has, as files for other programs."""

@@ -1,0 +1,176 @@
+"""Rows of pairs as files: JSON lines, Parquet, or a folder as `datasets` saves it.
+
+What is written appears under its name when it is whole.  However many rows there are,
+few are held.
+"""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Protocol
+
+from onlinedpo.journal import disk
+from onlinedpo.states.errors import UsageError
+from onlinedpo.states.export import preferences
+from onlinedpo.states.export.preferences import Style
+from onlinedpo.states.visible import json_line
+
+Row = dict[str, Any]
+
+HELD = 1000
+"""Rows that are written together, where a format wants that."""
+
+_LIBRARIES = {"parquet": ("pyarrow",), "datasets": ("pyarrow", "datasets")}
+
+
+class Rows(Protocol):
+    """A file of rows that is being written."""
+
+    def add(self, row: Row) -> None:
+        """Write one more."""
+
+
+class JsonLines:
+    """A row a line, in UTF-8."""
+
+    def __init__(self, path: Path, stack: ExitStack) -> None:
+        """Begin the file; `stack` ends it."""
+        file = path.open("w", encoding="utf-8", newline="\n")
+        self._file = stack.enter_context(file)
+
+    def add(self, row: Row) -> None:
+        """Write one more."""
+        self._file.write(json_line(row) + "\n")
+
+
+class Table:
+    """Parquet, or a stream of Arrow's record batches.
+
+    A column is there, and has its type, also where no row has a value for it.
+    """
+
+    def __init__(
+        self, path: Path, stack: ExitStack, schema: Any, *, parquet: bool
+    ) -> None:
+        """Begin the file; `stack` ends it."""
+        import pyarrow
+        from pyarrow.parquet import ParquetWriter
+
+        self._schema, self._batch = schema, pyarrow.RecordBatch.from_pylist
+        self._held: list[Row] = []
+        begin = ParquetWriter if parquet else pyarrow.ipc.new_stream
+        self._file = stack.enter_context(begin(str(path), schema))
+        stack.callback(self._write)
+
+    def add(self, row: Row) -> None:
+        """Write one more."""
+        self._held.append(row)
+        if len(self._held) == HELD:
+            self._write()
+
+    def _write(self) -> None:
+        if self._held:
+            self._file.write_batch(self._batch(self._held, schema=self._schema))
+        self._held = []
+
+
+def must_be_installed(format_: str) -> None:
+    """Raise `UsageError` where a library is missing that a format takes."""
+    for library in _LIBRARIES.get(format_, ()):
+        if find_spec(library) is None:
+            raise UsageError(
+                f"--format {format_} needs {library}, which is not installed",
+                hint="pip install 'onlinedpo[export]'",
+            )
+
+
+def places(format_: str, output: Path) -> tuple[Path, Path]:
+    """Where the labelled pairs go, and where those without a winner."""
+    if format_ == "mlx-lm-lora":
+        return output / "train.jsonl", output / "undecided.jsonl"
+    if format_ == "datasets":
+        return output, output.with_name(f"{output.name}.undecided")
+    return output, output.with_name(f"{output.stem}.undecided{output.suffix}")
+
+
+def write(
+    format_: str, output: Path, style: Style, rows: Iterable[tuple[bool, Row]]
+) -> None:
+    """Write rows to `places`: (whether the pair is labelled, its row).
+
+    A place to which no row goes is not made.
+    """
+    labelled_at, undecided_at = places(format_, output)
+    with whole(output.parent) as folder:
+        begun: dict[Path, Rows] = {}
+        with ExitStack() as stack:
+            for labelled, row in rows:
+                at = labelled_at if labelled else undecided_at
+                if at not in begun:
+                    path = folder / at.relative_to(output.parent)
+                    path.parent.mkdir(exist_ok=True)
+                    schema = _schema(format_, style, labelled)
+                    begun[at] = _begin(format_, path, stack, schema)
+                begun[at].add(row)
+        if format_ == "datasets":
+            for at in begun:
+                _save(folder / at.name)
+
+
+@contextmanager
+def whole(parent: Path) -> Iterator[Path]:
+    """A folder whose files appear in `parent` when the block ends well, or not at all.
+
+    Raises OSError.
+    """
+    folder = parent / f"{disk.TEMPORARY}export-{uuid.uuid4().hex[:8]}"
+    folder.mkdir()
+    try:
+        yield folder
+        disk.sync_files([path for path in folder.rglob("*") if path.is_file()])
+        for path in sorted(folder.iterdir()):
+            disk.publish(path, parent / path.name)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _begin(format_: str, path: Path, stack: ExitStack, schema: Any) -> Rows:
+    if format_ == "parquet":
+        return Table(path, stack, schema, parquet=True)
+    if format_ == "datasets":
+        return Table(path, stack, schema, parquet=False)
+    return JsonLines(path, stack)
+
+
+def _save(path: Path) -> None:
+    """Put a folder as `datasets` saves it in the place of a stream of Arrow's."""
+    import datasets
+
+    stream = path.rename(path.with_name(disk.TEMPORARY + path.name))
+    datasets.disable_progress_bars()
+    datasets.Dataset.from_file(str(stream)).save_to_disk(str(path))
+    stream.unlink()
+
+
+def _schema(format_: str, style: Style, labelled: bool) -> Any:
+    """The columns of a table of pairs, with their types; None where there are none."""
+    if format_ not in _LIBRARIES:
+        return None
+    import pyarrow as pa
+
+    types = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+    message = pa.struct([("role", pa.string()), ("content", pa.string())])
+    text = pa.string() if style == "plain" else pa.list_(message)
+    names, ours = (
+        (preferences.PAIR, preferences.PAIR_COLUMNS)
+        if labelled
+        else (preferences.UNDECIDED, preferences.UNDECIDED_COLUMNS)
+    )
+    return pa.schema(
+        [*((name, text) for name in names), *((n, types[t]) for n, t in ours.items())]
+    )

@@ -1,0 +1,1 @@
+"""`onlinedpo rejudge`: a run's pairs under another judge."""

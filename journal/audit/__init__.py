@@ -1,0 +1,1 @@
+"""An audit of a run: its journal, its checkpoints, and the files people saved."""

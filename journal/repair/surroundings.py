@@ -1,0 +1,75 @@
+"""What is wrong around a journal: checkpoints, a lock, permissions, leftovers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from onlinedpo.journal import disk
+from onlinedpo.journal.lock import holder
+from onlinedpo.journal.manifest import Manifest
+from onlinedpo.journal.repair.finding import Finding
+from onlinedpo.journal.repair.sound_part import SoundPart
+
+
+def checkpoints(
+    sound: Sequence[Manifest], damaged: Sequence[Path], part: SoundPart | None
+) -> Iterator[Finding]:
+    """What is wrong with checkpoints; they are compared with `part` if it is whole."""
+    wrong = [f"{path}: the manifest is damaged" for path in damaged if path.exists()]
+    for found in sound:
+        if not found.path.exists():
+            # A live run has just removed it.
+            continue
+        if name := found.wrong_file():
+            wrong.append(f"{found.path}: {name} is not as it was written")
+        elif part and found.step > part.steps:
+            wrong.append(f"{found.path}: the journal does not have step {found.step}")
+        elif part and part.ledger.checkpoints.get(found.step) != found.state:
+            wrong.append(f"{found.path}: the journal's step had another outcome")
+    if wrong:
+        yield Finding(
+            "\n".join(wrong),
+            "A checkpoint is a cache of the journal. One that is not sound, or that was"
+            " never committed, is not used: the next 'onlinedpo run' sets it aside and"
+            " goes on from an older one, or applies the steps again from the journal.",
+        )
+
+
+def locked(run: Path) -> Iterator[Finding]:
+    """That a process works on the run."""
+    if process := holder(run / "journal"):
+        yield Finding(
+            f"process {process} works on this run",
+            "The run is live; what it writes just now may look half-written. Stop it"
+            " before you put files back or salvage the run.",
+        )
+
+
+def not_writable(run: Path) -> Iterator[Finding]:
+    """That a run can only be read."""
+    if not os.access(run / "journal", os.W_OK | os.X_OK):
+        yield Finding(
+            f"{run}/journal cannot be written to by you",
+            "The run can be read as it is, but not gone on with.",
+            (("Copy the run to another place, or change its permissions.", ""),),
+            stops=True,
+        )
+
+
+def leftovers(run: Path) -> Iterator[Finding]:
+    """What crashes left, and what was set aside."""
+    folders = ("", "journal", "checkpoints", "adapters", "quarantine")
+    left = [p for name in folders for p in (run / name).glob(f"{disk.TEMPORARY}*")]
+    if left:
+        yield Finding(
+            f"{len(left)} half-written files under temporary names, such as {left[0]}",
+            "A crash left them, or a process is writing them now. The next 'onlinedpo"
+            " run' removes them.",
+        )
+    if kept := len([*(run / "quarantine").glob("[!.]*")]):
+        yield Finding(
+            f"{run}/quarantine keeps {kept} things that were cut off or set aside",
+            "Nothing reads them; they are yours to remove.",
+        )

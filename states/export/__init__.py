@@ -1,0 +1,1 @@
+"""Preference data and judgements, as other programs have them."""

@@ -1,0 +1,1 @@
+"""How good judges and people are, in figures with intervals."""

@@ -1,0 +1,1 @@
+"""What people are shown, what they write, and how it is read."""
