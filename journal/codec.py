@@ -71,7 +71,7 @@ def decode(payload: bytes) -> list[records.Record]:
             strict_map_key=False,
             unicode_errors="surrogatepass",
         )
-        return [_from_row(row) for row in rows]
+        return [*map(_from_row, rows)]
     except JournalError:
         raise
     except Exception as error:

@@ -59,8 +59,11 @@ class Place:
         try:
             yield
         except JournalError as error:
-            hint = error.hint or _ILLEGAL_HINT
-            raise type(error)(f"{self}: {error}", hint=hint) from error
+            raise self.blamed(error) from error
+
+    def blamed(self, error: JournalError) -> JournalError:
+        """The same error, naming this frame."""
+        return type(error)(f"{self}: {error}", hint=error.hint or _ILLEGAL_HINT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +122,11 @@ class Reader:
         """The records of each frame, and where it stands; raises `JournalError`."""
         for path, frame in self.whole_frames():
             place = Place(path, frame.offset, frame.number, frame.chain)
-            with place.named():
+            # Not `named`: a journal may have a million frames.
+            try:
                 batch = codec.decode(frame.payload)
+            except JournalError as error:
+                raise place.blamed(error) from error
             yield place, batch
 
     def records(self) -> Iterator[records.Record]:
@@ -135,9 +141,11 @@ class Reader:
         """
         ledger = ledger or Ledger()
         for place, batch in self.batches():
-            with place.named():
+            try:
                 for record in batch:
                     ledger.fold(record)
+            except JournalError as error:
+                raise place.blamed(error) from error
         return ledger
 
     def _open(self, path: Path, data: bytes) -> frames.Segment:
