@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from onlinedpo.states.errors import ReplayDiverged, SettingsChanged
 from onlinedpo.states.records import RunOpened
+
+
+def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """What a model, judge or data differ in; where they lie is no difference."""
+    return [k for k in after if k != "id" and before.get(k) != after[k]]
 
 
 def must_be_the_same(then: RunOpened, now: RunOpened) -> None:
@@ -13,8 +21,7 @@ def must_be_the_same(then: RunOpened, now: RunOpened) -> None:
         ("the judge", then.judge, now.judge),
         ("the prompts", then.data, now.data),
     ):
-        keys = [k for k in after if k != "id" and before.get(k) != after[k]]
-        if keys:
+        if keys := differing(before, after):
             raise SettingsChanged(
                 f"{what} changed since the run began: {', '.join(keys)} differ",
                 hint="Put back what it was, or start another run folder.",

@@ -60,7 +60,7 @@ def fork(
     With the same labels it stands after step `at` (default: the last one).  With others
     it is to take all steps again.  Raises `UsageError` and `JournalError`.
     """
-    if new.path.exists() and (not new.path.is_dir() or any(new.path.iterdir())):
+    if not disk.is_free(new.path):
         raise UsageError(
             f"{new.path} exists already", hint="Give a new or an empty folder."
         )

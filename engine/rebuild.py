@@ -105,11 +105,8 @@ def rebuild(
 def _fold(run: RunFolder) -> tuple[Ledger, int]:
     """The state of a run, and how many records that is: it may be growing."""
     ledger, count = Ledger(), 0
-    for place, batch in Reader(run.journal).batches():
-        with place.named():
-            for record in batch:
-                ledger.fold(record)
-                count += 1
+    for _, batch in Reader(run.journal).folded(ledger):
+        count += len(batch)
     return ledger, count
 
 
@@ -164,7 +161,7 @@ def _must_be_free(into: Path, run: RunFolder) -> None:
             f"{into} lies in {run.path}, in which nothing is changed",
             hint="Give --into another folder.",
         )
-    if into.exists() and (not into.is_dir() or any(into.iterdir())):
+    if not disk.is_free(into):
         raise UsageError(
             f"{into} exists already", hint="Give --into a new or an empty folder."
         )

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from onlinedpo.engine.constancy import differing
 from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.judge import described
 from onlinedpo.engine.observer import Observer
@@ -22,10 +23,9 @@ from onlinedpo.engine.start import take_up
 from onlinedpo.engine.stored_pairs import StoredPairs
 from onlinedpo.journal import disk, snapshot
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states.checks import plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import RunLocked, SettingsChanged, UsageError
-from onlinedpo.states.given import in_force
+from onlinedpo.states.given import changes, in_force
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import Derived, RunOpened
@@ -128,9 +128,10 @@ def _must_be_as_begun(
     folder: RunFolder, begun: Derived, judge: Mapping[str, Any], sample: int | None
 ) -> None:
     """The same judge, by content, and as many pairs; raises `SettingsChanged`."""
-    if other := _difference(begun.judge, judge):
+    if other := differing(begun.judge, judge):
         raise SettingsChanged(
-            f"{folder.path} holds another judge's verdicts: its {other} differs",
+            f"{folder.path} holds another judge's verdicts: its {', '.join(other)}"
+            " differs",
             hint="Give the judge and the rubric that it began with, or --into a new"
             " folder.",
         )
@@ -140,12 +141,6 @@ def _must_be_as_begun(
             f" {_pairs(sample)}",
             hint="Leave --sample as it was, or give --into a new folder.",
         )
-
-
-def _difference(one: Mapping[str, Any], other: Mapping[str, Any]) -> str:
-    """What a judge differs in from another; where it is from is no difference."""
-    keys = [key for key in other if key != "id" and one.get(key) != other[key]]
-    return ", ".join(keys)
 
 
 def _slug(judge: Mapping[str, Any], sample: int | None) -> str:
@@ -166,12 +161,6 @@ def _opening(
     """What the new journal begins with; the id is still that of the run."""
     opened, now = pairs.ledger.opened, time.time()
     assert opened is not None
-    before = in_force(pairs.ledger.settings).as_dict()
-    changed = {
-        name: value
-        for name, value in settings.as_dict().items()
-        if plain(value) != plain(before[name])
-    }
     return (
         replace(
             opened,
@@ -187,7 +176,7 @@ def _opening(
             chain=pairs.chain,
             step=pairs.ledger.steps,
             labels="rejudged",
-            changed=changed,
+            changed=changes(in_force(pairs.ledger.settings), settings),
             judge=judge,
             time=now,
             sample=sample,
@@ -204,7 +193,7 @@ def _tell(
 ) -> None:
     """Say what the user may not expect."""
     was = source.opened.judge if source.opened else {}
-    if not _difference(was, judge):
+    if not differing(was, judge):
         watch.said(
             f"the judge and the rubric are those of {run}: this shows whether its"
             " verdicts come out again"

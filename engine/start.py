@@ -33,7 +33,6 @@ from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
-from onlinedpo.states.checks import plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.lifecycle import LiveMachine
@@ -145,19 +144,13 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
                 f"this machine is not the one that the run was on before ({different}):"
                 " it goes on, but not to the bit as it would have there"
             )
-    before = {**Settings().as_dict(), **ledger.settings}
-    changed = {
-        key: value
-        for key, value in settings.as_dict().items()
-        if plain(value) != plain(before[key])
-    }
     journal.append(
         [
             ProcessStarted(
                 time=time.time(),
                 version=version("onlinedpo"),
                 environment=now,
-                changed=changed,
+                changed=given.changes(given.in_force(ledger.settings), settings),
             )
         ]
     )

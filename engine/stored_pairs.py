@@ -43,10 +43,7 @@ class StoredPairs:
         """
         ledger, pairs = Ledger(), _Judgeable()
         frame, chain = 0, b""
-        for at, batch in Reader(journal).batches():
-            with at.named():
-                for record in batch:
-                    ledger.fold(record)
+        for at, batch in Reader(journal).folded(ledger):
             pairs.take(batch)
             frame, chain = at.number, at.chain
             if place and frame == place[0]:

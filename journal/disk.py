@@ -52,6 +52,11 @@ def make_folder(folder: Path) -> None:
         sync_folder(folder.parent)
 
 
+def is_free(folder: Path) -> bool:
+    """Whether a folder can be made here: nothing is, or an empty one."""
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+
+
 def sync_files(paths: Sequence[Path]) -> None:
     """Put written files on the disk, for a commit that a later `sync` completes.
 

@@ -52,11 +52,8 @@ def read(journal: Path) -> Source:
     chains: dict[int, bytes] = {}
     steps: list[tuple[int, Record]] = []
     frame, chain = 0, b""
-    for place, batch in Reader(journal).batches():
+    for place, batch in Reader(journal).folded(ledger):
         frame, chain = place.number, place.chain
-        with place.named():
-            for record in batch:
-                ledger.fold(record)
         steps += [(frame, record) for record in batch if _moves_steps(record)]
         chains |= {frame: chain} if any(map(_moves_steps, batch)) else {}
     if ledger.opened is None:

@@ -52,15 +52,13 @@ def rejudged(folder: Path, source: Source) -> Rejudged:
     ledger = Ledger()
     names: dict[int, str] = {}
     verdicts: dict[int, tuple[Verdict, ...]] = {}
-    for place, batch in Reader(folder / "journal").batches():
-        with place.named():
-            for record in batch:
-                match record:
-                    case Sampled(ticket=ticket):
-                        names[ticket] = record.pair
-                    case Verdict(ticket=ticket):
-                        verdicts[ticket] = (*verdicts.get(ticket, ()), record)
-                ledger.fold(record)
+    for _, batch in Reader(folder / "journal").folded(ledger):
+        for record in batch:
+            match record:
+                case Sampled(ticket=ticket):
+                    names[ticket] = record.pair
+                case Verdict(ticket=ticket):
+                    verdicts[ticket] = (*verdicts.get(ticket, ()), record)
     derived = _must_be_of(folder, ledger, source)
     left_out = 0
     for place, batch in Reader(source.journal).batches():

@@ -129,6 +129,16 @@ class Reader:
                 raise place.blamed(error) from error
             yield place, batch
 
+    def folded(self, ledger: Ledger) -> Iterator[tuple[Place, list[records.Record]]]:
+        """Each frame's records, once they are folded in; raises `JournalError`."""
+        for place, batch in self.batches():
+            try:
+                for record in batch:
+                    ledger.fold(record)
+            except JournalError as error:
+                raise place.blamed(error) from error
+            yield place, batch
+
     def records(self) -> Iterator[records.Record]:
         """Every record in order; raises `JournalError` naming its frame."""
         for _, batch in self.batches():
@@ -140,12 +150,8 @@ class Reader:
         It is added to `ledger`, the state at `since`, or else to nothing.
         """
         ledger = ledger or Ledger()
-        for place, batch in self.batches():
-            try:
-                for record in batch:
-                    ledger.fold(record)
-            except JournalError as error:
-                raise place.blamed(error) from error
+        for _ in self.folded(ledger):
+            pass
         return ledger
 
     def _open(self, path: Path, data: bytes) -> frames.Segment:

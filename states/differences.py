@@ -12,8 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from onlinedpo.states import records as r
-from onlinedpo.states.checks import plain
-from onlinedpo.states.given import in_force
+from onlinedpo.states.given import changes, in_force
 from onlinedpo.states.ledger import Ledger
 
 Part = Literal["pairs", "labels", "loss", "grad_norm", "state"]
@@ -163,11 +162,10 @@ def _related(
 
 
 def _settings(one: Outline, other: Outline) -> dict[str, tuple[Any, Any]]:
-    values = [in_force(outline.ledger.settings).as_dict() for outline in (one, other)]
+    first, second = (in_force(o.ledger.settings) for o in (one, other))
     return {
-        name: (value, values[1][name])
-        for name, value in values[0].items()
-        if plain(value) != plain(values[1][name])
+        name: (getattr(first, name), value)
+        for name, value in changes(first, second).items()
     }
 
 

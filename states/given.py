@@ -45,6 +45,15 @@ def in_force(journalled: Mapping[str, Any]) -> Settings:
     return Settings(**{**Settings().as_dict(), **journalled})
 
 
+def changes(before: Settings, after: Settings) -> dict[str, Any]:
+    """The settings of `after` that differ from those of `before`."""
+    return {
+        name: value
+        for name, value in after.as_dict().items()
+        if plain(value) != plain(getattr(before, name))
+    }
+
+
 def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings:
     """The settings to go on with: the journalled ones, with allowed changes.
 
@@ -84,11 +93,7 @@ def fork(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     """
     before = in_force(journalled)
     after = in_force({**before.as_dict(), **wanted})
-    changed = {
-        name: value
-        for name, value in after.as_dict().items()
-        if plain(value) != plain(getattr(before, name))
-    }
+    changed = changes(before, after)
     if refused := [name for name in FIXED_BY_COPY if name in changed]:
         raise UsageError(
             f"a fork cannot change {', '.join(refused)}: the pairs, adapter and"

@@ -45,8 +45,9 @@ class Past:
         match record:
             case Sampled(ticket=ticket) if ticket in self.wanted:
                 found[ticket] = Ended(record)
-            case Sampled(repeats=int(ticket)) if _same(found.get(ticket), record):
-                found[record.ticket] = found[ticket]
+            case Sampled(repeats=int(ticket)) if ticket in found:
+                if record.is_again(found[ticket].sampled):
+                    found[record.ticket] = found[ticket]
             case Vote(ticket=ticket) if ticket in found:
                 put(found[ticket].votes, record)
             case Step(tickets=tickets):
@@ -68,14 +69,6 @@ class Past:
         for ticket in found.keys() & ledger.turns.keys():
             found[ticket].slots = max(found[ticket].slots, ledger.turns[ticket].slots)
         return found
-
-
-def _same(ended: Ended | None, again: Sampled) -> bool:
-    """Whether a later turn is of the same pair, and not just of the same prompt."""
-    return ended is not None and (again.first, again.second) == (
-        ended.sampled.first,
-        ended.sampled.second,
-    )
 
 
 def corrections(

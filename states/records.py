@@ -65,6 +65,10 @@ class Sampled:
             digest.update(repr(ids).encode())
         return f"{self.ticket:06d}-{digest.hexdigest()}"
 
+    def is_again(self, other: Sampled) -> bool:
+        """Whether it is the very pair of another turn, and not just of its prompt."""
+        return (self.first, self.second) == (other.first, other.second)
+
     def side(self, side: Side) -> Completion:
         """The completion on one side."""
         return self.first if side == "first" else self.second

@@ -18,7 +18,6 @@ from onlinedpo.states.records import (
     Record,
     Restored,
     Rewound,
-    Sampled,
     Side,
     Step,
     Verdict,
@@ -220,11 +219,7 @@ def _is_stopgap(ended: Ended, past: Mapping[int, Ended]) -> bool:
     if pair is None or pair.repeats is None or pair.repeats not in past:
         return False
     earlier = past[pair.repeats].turn.sampled
-    return earlier is not None and _same(pair, earlier)
-
-
-def _same(one: Sampled, other: Sampled) -> bool:
-    return (one.first, one.second) == (other.first, other.second)
+    return earlier is not None and pair.is_again(earlier)
 
 
 def _trained_on(ended: Ended) -> Side | None:

@@ -79,7 +79,7 @@ def salvage(run: Path, new: Path) -> Salvaged:
 
 
 def _must_be_possible(run: Path, new: Path) -> None:
-    if new.exists() and (not new.is_dir() or any(new.iterdir())):
+    if not disk.is_free(new):
         raise UsageError(f"{new} exists already", hint="Give a new or an empty folder.")
     if new.resolve().is_relative_to(run.resolve()):
         raise UsageError(
