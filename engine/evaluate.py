@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from onlinedpo.engine.judge import Comparison, Judge
+from onlinedpo.engine.judges.comparison import Comparison, Judge
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.states import seeds
 from onlinedpo.states.labelling import decide

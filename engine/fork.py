@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onlinedpo.engine.identity import identify
-from onlinedpo.engine.judge import described
+from onlinedpo.engine.judges.model import described
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.journal import disk, forking, manifest, other_labels
 from onlinedpo.journal.crashpoint import reached

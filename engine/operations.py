@@ -13,8 +13,8 @@ from typing import Any
 import mlx.core as mx
 
 from onlinedpo.engine import checkpoint, evaluate, metrics
-from onlinedpo.engine.judge import Comparison
-from onlinedpo.engine.prompts import encode
+from onlinedpo.engine.chat import encode
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.sampler import Request
 from onlinedpo.engine.saving import publish, save_if_due

@@ -55,28 +55,6 @@ def load(path: str, *, seed: int, held_out: int) -> Prompts:
     )
 
 
-def encode(tokenizer: Any, messages: Messages) -> list[int]:
-    """Token ids that the policy is asked with: the chat template, applied once.
-
-    The template writes the BOS if the model wants one; nothing adds another.
-    """
-    rendered = tokenizer.apply_chat_template(
-        list(messages), add_generation_prompt=True, tokenize=True, enable_thinking=False
-    )
-    return [int(token) for token in rendered]
-
-
-def must_have_a_template(tokenizer: Any, model: str) -> None:
-    """Raise `UsageError` if a model's tokenizer has no chat template."""
-    try:
-        encode(tokenizer, ({"role": "user", "content": "?"},))
-    except ValueError as error:
-        raise UsageError(
-            f"the tokenizer of '{model}' has no chat template",
-            hint="Use a model that was tuned to chat (an 'instruct' one).",
-        ) from error
-
-
 def _read(path: Path) -> list[Messages]:
     try:
         text = path.read_text(encoding="utf-8-sig")

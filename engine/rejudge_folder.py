@@ -15,7 +15,7 @@ from typing import Any
 
 from onlinedpo.engine.constancy import differing
 from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.judge import described
+from onlinedpo.engine.judges.model import described
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.rejudge_request import Request
 from onlinedpo.engine.run_folder import RunFolder

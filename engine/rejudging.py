@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Protocol
 
 from onlinedpo.engine import environment
-from onlinedpo.engine.judge import Comparison, Judge
-from onlinedpo.engine.judge_model import judge_alone
+from onlinedpo.engine.judges.choosing import judge_alone
+from onlinedpo.engine.judges.comparison import Comparison, Judge
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.rejudge_folder import prepare
 from onlinedpo.engine.rejudge_request import Request

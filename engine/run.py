@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from onlinedpo.engine.clock import Clock
-from onlinedpo.engine.judge import Judge
+from onlinedpo.engine.judges.comparison import Judge
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk

@@ -14,10 +14,11 @@ from importlib.metadata import version
 from typing import Any
 
 from onlinedpo.engine import environment, policy, prompts
+from onlinedpo.engine.chat import encode, must_have_a_template
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.judge import Judge
-from onlinedpo.engine.judge_model import judge_of
+from onlinedpo.engine.judges.choosing import judge_of
+from onlinedpo.engine.judges.comparison import Judge
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.observer import Observer
@@ -110,9 +111,9 @@ def take_up(folder: RunFolder, watch: Observer) -> Journal:
 
 
 def _load(settings: Settings, watch: Observer) -> _Parts:
-    if not settings.model or not settings.data:
+    if not settings.model:
         raise UsageError(
-            "a new run needs --model and --data",
+            "a new run needs --model",
             hint="Or try: onlinedpo run --demo",
         )
     found = prompts.load(
@@ -121,7 +122,7 @@ def _load(settings: Settings, watch: Observer) -> _Parts:
     watch.doing("loading the model")
     identity = identify(settings.model)
     model, tokenizer = policy.load(identity)
-    prompts.must_have_a_template(tokenizer, identity.id)
+    must_have_a_template(tokenizer, identity.id)
     trained = Policy(model, tokenizer, settings)
     judge = judge_of(settings, identity, trained)
     return _Parts(settings, identity, found, trained, Scorer(model), judge)
@@ -196,7 +197,7 @@ def _that_fit(parts: _Parts, sampler: Sampler, watch: Observer) -> Prompts:
     held_out = [
         messages
         for messages in parts.prompts.held_out
-        if sampler.fits(prompts.encode(parts.policy.tokenizer, messages))
+        if sampler.fits(encode(parts.policy.tokenizer, messages))
     ]
     if missing := len(parts.prompts.held_out) - len(held_out):
         watch.said(f"{missing} held-out prompts are longer than max_seq_length")

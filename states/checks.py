@@ -26,12 +26,15 @@ def typed(name: str, value: Any, hint: Any) -> Any:
     if value is None and NoneType in options:
         return None
     kind = next(o for o in options if o is not NoneType)
-    kind = dict if getattr(kind, "__origin__", None) is dict else kind
+    kind = getattr(kind, "__origin__", kind)
     if kind is float and isinstance(value, int | str) and not isinstance(value, bool):
         # YAML 1.1 reads 1e-5 as text.
         with suppress(ValueError, OverflowError):
             return float(value)
-    if isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+    if kind is list and isinstance(value, list | tuple):
+        if all(isinstance(item, str) for item in value):
+            return plain(value)
+    elif isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
         return plain(value)
     raise UsageError(
         f"{name} is {value!r}, which is not {_KINDS[kind]}",
@@ -45,17 +48,20 @@ _KINDS = {
     str: "text",
     bool: "true or false",
     dict: "a mapping",
+    list: "a list of texts",
 }
 
 
 def check(name: str, value: Any, limits: Mapping[str, Any]) -> None:
     """Raise `UsageError` if a setting is not among its choices or in its range."""
     choices, low, high = limits["choices"], limits["low"], limits["high"]
+    if value is None:
+        return
     if choices and value not in choices:
         raise UsageError(
             f"{name} is {value!r}", hint=f"Choose from: {', '.join(map(str, choices))}."
         )
-    if value is None or isinstance(value, str | dict):
+    if isinstance(value, str | dict | list):
         return
     if not math.isfinite(value):
         raise UsageError(f"{name} is {value}", hint="It must be finite.")

@@ -1,7 +1,6 @@
-"""From verdicts and answers to a label: the only rules by which words are trained on.
+"""From decisions and answers to a label: the only rules by which words are trained on.
 
-A failure, a tie or a disagreement between the two orders gives no winner, and what has
-no winner is never trained on.  A person's answer outranks a judge's.
+What has no winner is never trained on.  A person's answer outranks a judge's.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
+from onlinedpo.states.deciding import decide as decide
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.records import (
     Dropped,
@@ -20,7 +20,6 @@ from onlinedpo.states.records import (
     Record,
     Sampled,
     Submitted,
-    Verdict,
     Vote,
     Why,
     Withdrawn,
@@ -56,32 +55,6 @@ def submit(
     if settings.people_judge:
         facts += people_judge(tickets, settings, asked, now)
     return facts
-
-
-def decide(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:
-    """The label on which all verdicts of one pair agree, or why there is none."""
-    ticket = verdicts[0].ticket
-
-    def drop(reason: str, detail: str) -> Dropped:
-        return Dropped(ticket=ticket, reason=reason, detail=detail, time=now)
-
-    for verdict in verdicts:
-        if verdict.winner is None:
-            return drop(Reason.FAILED, verdict.failure)
-    winners = {verdict.winner for verdict in verdicts}
-    if "tie" in winners or len(winners) > 1:
-        told = ", ".join(f"{v.shown}: {v.winner}" for v in verdicts)
-        return drop(Reason.TIE if "tie" in winners else Reason.DISAGREED, told)
-    first = sum(v.probability_first() for v in verdicts) / len(verdicts)
-    chosen = verdicts[0].winner
-    assert chosen == "first" or chosen == "second"
-    return Label(
-        ticket=ticket,
-        chosen=chosen,
-        source="judge",
-        confidence=first if chosen == "first" else 1.0 - first,
-        time=now,
-    )
 
 
 def doubt(

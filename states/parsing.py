@@ -26,7 +26,7 @@ _ROUNDING = 1e-3
 """Log-probabilities are float32, summed by the judge in an order of its own."""
 
 
-def letters(logprobs: tuple[float, float], shown: Shown, raw: str) -> Reading:
+def letters(logprobs: tuple[float, ...], shown: Shown, raw: str) -> Reading:
     """Version 1: the likelier letter of A and B, unless neither is likely.
 
     `logprobs` are the natural-log probabilities of the letters, `raw` is the token
@@ -43,7 +43,7 @@ def letters(logprobs: tuple[float, float], shown: Shown, raw: str) -> Reading:
     return ("first" if (a > b) == (shown == "first-second") else "second"), ""
 
 
-def letters_fit(logprobs: tuple[float, float], raw: str) -> bool:
+def letters_fit(logprobs: tuple[float, ...], raw: str) -> bool:
     """Whether `raw` can be the likeliest token where A and B have these chances.
 
     A letter's chance is that of two tokens at most, so where `raw` is one of them the
@@ -64,9 +64,7 @@ def letters_fit(logprobs: tuple[float, float], raw: str) -> bool:
 PARSER_VERSION = 1
 """Recorded with every verdict; raise it when a verdict is read in another way."""
 
-PARSERS: Mapping[int, Callable[[tuple[float, float], Shown, str], Reading]] = {
-    1: letters
-}
+PARSERS: Mapping[int, Callable[[tuple[float, ...], Shown, str], Reading]] = {1: letters}
 
 
 def read_again(verdict: Verdict) -> Reading:

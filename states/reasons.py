@@ -11,6 +11,8 @@ class Reason:
     FAILED = "judge failed"
     DISAGREED = "orders disagree"
     TIE = "tie"
+    NO_MAJORITY = "judges disagree"
+    TRUNCATED = "truncated"
     BAD = "both bad"
     SKIPPED = "skipped"
     SPLIT = "people disagree"

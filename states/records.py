@@ -93,14 +93,15 @@ class Verdict:
 
     `winner` is in pair coordinates (the swap is already undone), "tie", or None where
     the judge failed, and then `failure` says how.  `logprobs` are the natural-log
-    probabilities of the answers A and B, in the order shown.
+    probabilities of the answers A and B, in the order shown; empty where the judge
+    names a winner and no probability.  `attempt` counts from 1 where it is asked again.
     """
 
     ticket: int
     shown: Shown
     winner: Literal["first", "second", "tie"] | None
     failure: str
-    logprobs: tuple[float, float]
+    logprobs: tuple[float, ...]
     raw: str
     judge: dict[str, Any]
     prompt: str
@@ -111,6 +112,8 @@ class Verdict:
 
     def probability_first(self) -> float:
         """The judge's probability that the pair's first completion is better."""
+        if not self.logprobs:
+            return {"first": 1.0, "second": 0.0}.get(str(self.winner), 0.5)
         a, b = self.logprobs
         p_a = 1.0 / (1.0 + math.exp(min(b - a, 700.0)))
         return p_a if self.shown == "first-second" else 1.0 - p_a

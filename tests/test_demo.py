@@ -10,7 +10,8 @@ import pytest
 from onlinedpo.engine import demo, policy
 from onlinedpo.engine.demo import corpus, pairs
 from onlinedpo.engine.identity import identify
-from onlinedpo.engine.judge import Comparison, ModelJudge
+from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Completion, Messages
 from tests.processes import onlinedpo

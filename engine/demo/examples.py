@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from onlinedpo.engine import judge_prompt
 from onlinedpo.engine.demo.corpus import (
     draw_answer,
     draw_question,
@@ -16,6 +15,7 @@ from onlinedpo.engine.demo.corpus import (
 )
 from onlinedpo.engine.demo.pairs import Pair
 from onlinedpo.engine.demo.tokenizer import EOS, CachedTokenizer
+from onlinedpo.engine.judges import prompt as judge_prompt
 
 SUBJECT_WEIGHT = 4.0
 """Copying the asked subject is the skill learned last: its token counts for more."""

@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from onlinedpo.engine import judge_prompt
 from onlinedpo.engine.demo.corpus import (
     RUBRICS,
     draw_question,
@@ -18,6 +17,7 @@ from onlinedpo.engine.demo.corpus import (
 from onlinedpo.engine.demo.examples import both_orders, padded
 from onlinedpo.engine.demo.pairs import CONTRASTS, Pair, draw_pair
 from onlinedpo.engine.demo.tokenizer import EOS, CachedTokenizer
+from onlinedpo.engine.judges import prompt as judge_prompt
 
 TEMPERATURE = 0.9
 MAX_TOKENS = 48

@@ -7,10 +7,10 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from onlinedpo.engine import judge_prompt
 from onlinedpo.engine.demo.corpus import draw_answer, draw_question
 from onlinedpo.engine.demo.corpus_data import HOSTILE, RUBRICS, SLOTS
 from onlinedpo.engine.demo.pairs import draw_pair
+from onlinedpo.engine.judges import prompt as judge_prompt
 
 VOCABULARY = 1024
 PAD, TURN, EOS = "<|endoftext|>", "<|im_start|>", "<|im_end|>"

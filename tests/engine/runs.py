@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from onlinedpo.engine.checkpoint import state_of
-from onlinedpo.engine.judge import Comparison
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.run import Run

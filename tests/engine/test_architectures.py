@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 from mlx.utils import tree_flatten
 
-from onlinedpo.engine.judge import Comparison, ModelJudge
+from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.engine.logps import batch_of
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.tensors import floats

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.judge import Comparison
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rebuild import rebuild

@@ -14,7 +14,8 @@ import pytest
 
 from onlinedpo.engine import policy as policies
 from onlinedpo.engine.identity import identify
-from onlinedpo.engine.judge import Comparison, ModelJudge
+from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.parsing import MIN_MASS, letters
 from onlinedpo.states.records import Shown

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.judge_prompt import (
+from onlinedpo.engine.judges.prompt import (
     answer_tokens,
     build,
     encode_quoted,

@@ -15,7 +15,7 @@ from mlx.utils import tree_flatten
 from mlx_lm.models import qwen3
 from mlx_lm.utils import load, quantize_model, save_model
 
-from onlinedpo.engine.judge import ModelJudge
+from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.engine.tensors import digest, flat
 from onlinedpo.states.errors import UsageError
 from tests.engine.kit import DROPOUT, LORA, WAYS, some_pairs, trainer

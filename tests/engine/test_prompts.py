@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.prompts import encode, load
+from onlinedpo.engine.chat import encode
+from onlinedpo.engine.prompts import load
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.order import Order
 from tests.engine.kit import tokenizer_of

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from onlinedpo.cli.main import cli
 from onlinedpo.engine import start, watcher
-from onlinedpo.engine.judge import Comparison, Judge
+from onlinedpo.engine.judges.comparison import Comparison, Judge
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.journal.reader import path_of, segments
@@ -96,6 +96,7 @@ class Moody:
 def _in_mood(verdict: Verdict) -> Verdict:
     """Of seven pairs one is a tie, one fails, and two are sure in both orders."""
     mood, raw = verdict.ticket % 7, verdict.raw
+    logprobs: tuple[float, ...]
     likely, rest = math.log(0.9), math.log(0.05)
     a_first = verdict.shown == "first-second"
     if mood == 5:

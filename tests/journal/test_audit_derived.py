@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.judge_model import judge_alone
+from onlinedpo.engine.judges.choosing import judge_alone
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rejudge_folder import prepare
 from onlinedpo.engine.rejudge_request import Request

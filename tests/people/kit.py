@@ -10,7 +10,7 @@ from math import log
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine.judge import Comparison
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.states.answers import Ask, sides
 from onlinedpo.states.people import label_file
 from onlinedpo.states.people.choices import shown_as

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.judge import Comparison
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.states.errors import NothingToLearn
 from onlinedpo.states.records import Dropped, Escalated, Label, Shown, Verdict, Vote
 from tests.engine.runs import Listener, Scripted, Winner, opened, prefers_first, steps

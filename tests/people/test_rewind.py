@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.judge import Comparison
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import take_up

@@ -90,6 +90,7 @@ WRONG_TYPE: dict[Any, list[Any]] = {
     str: [5, True, ["a"], {}],
     bool: [1, 0, "yes", None],
     dict: ["rank: 8", [8], 8, True],
+    list: ["one", [8], 8, True, {}],
 }
 
 

@@ -10,7 +10,7 @@ import mlx.nn as nn
 
 from onlinedpo.engine import policy
 from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.judge import ModelJudge
+from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.engine.policy import Policy
 from onlinedpo.states.config import Settings
 

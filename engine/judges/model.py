@@ -11,44 +11,24 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
-from onlinedpo.engine import judge_prompt
-from onlinedpo.engine.judge_prompt import JudgePrompt
+from onlinedpo.engine.chat import must_have_a_template
+from onlinedpo.engine.judges import prompt as judge_prompt
+from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine.judges.prompt import JudgePrompt
 from onlinedpo.engine.logps import Scorer
-from onlinedpo.engine.prompts import must_have_a_template
 from onlinedpo.engine.tensors import floats
 from onlinedpo.states import seeds
 from onlinedpo.states.answers import ORDERS
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.parsing import PARSER_VERSION, letters
 from onlinedpo.states.people.label_file import text_of
-from onlinedpo.states.records import Messages, Shown, Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Comparison:
-    """Two texts to compare, under the number that its verdicts will carry."""
-
-    ticket: int
-    messages: Messages
-    first: str
-    second: str
-
-
-class Judge(Protocol):
-    """Anything that compares completions."""
-
-    @property
-    def identity(self) -> dict[str, Any]:
-        """What the journal says of the judge."""
-
-    def judge(self, comparisons: Sequence[Comparison]) -> list[list[Verdict]]:
-        """The verdicts on each comparison: one per order asked."""
+from onlinedpo.states.records import Shown, Verdict
 
 
 def described(model: Mapping[str, str], rubric: str) -> dict[str, Any]:
@@ -156,7 +136,7 @@ class ModelJudge:
     def _verdict(
         self,
         question: _Question,
-        logprobs: tuple[float, float],
+        logprobs: tuple[float, ...],
         token: int,
         seconds: float,
     ) -> Verdict:
