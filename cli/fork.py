@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onlinedpo.cli.inspect import journal_of
-from onlinedpo.cli.options import given, settings_options
+from onlinedpo.cli.options import SettingsCommand, given, settings_options
 from onlinedpo.cli.words import safe
 from onlinedpo.states.errors import UsageError
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from onlinedpo.engine.fork import Forked, Labels
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("run_folder", metavar="RUN", type=Path)
 @click.argument("new_folder", metavar="NEW", type=Path)
 @click.option("--at", type=int, help="The step to begin from.  [default: the last one]")

@@ -73,8 +73,9 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
         ],
         "people": _people(ledger),
         "model": settings.get("model"),
-        "judge": settings.get("judge"),
-        "data": settings.get("data"),
+        "judge": settings.get("judge") if _is_judged(ledger) else None,
+        "data": settings.get("offline_pairs") or settings.get("data"),
+        "offline": bool(settings.get("offline_pairs")),
         "environment": ledger.environment,
         "torn_tails": [
             f"{t.size} bytes at byte {t.offset} of segment {t.segment}, kept as"
@@ -82,6 +83,10 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
             for t in ledger.tails
         ],
     }
+
+
+def _is_judged(ledger: Ledger) -> bool:
+    return ledger.opened is not None and ledger.opened.judge.get("kind") != "none"
 
 
 def _people(ledger: Ledger) -> dict[str, Any] | None:

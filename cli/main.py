@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import sys
 from importlib.metadata import version
+from typing import NoReturn
 
 import click
 
 from onlinedpo.cli.agreement import agreement
 from onlinedpo.cli.audit.command import audit
+from onlinedpo.cli.config import config
 from onlinedpo.cli.diff import diff
 from onlinedpo.cli.export.command import export
 from onlinedpo.cli.fork import fork
@@ -19,9 +21,11 @@ from onlinedpo.cli.label.command import label
 from onlinedpo.cli.rejudge.command import rejudge
 from onlinedpo.cli.rewind import rewind
 from onlinedpo.cli.run import run
+from onlinedpo.cli.runs import runs
 from onlinedpo.cli.story.replay import replay
 from onlinedpo.cli.story.show import show
 from onlinedpo.cli.story.trace import trace
+from onlinedpo.journal import disk
 from onlinedpo.states.errors import OnlineDPOError
 
 
@@ -40,7 +44,9 @@ def cli() -> None:
 
 
 cli.add_command(run)
+cli.add_command(config)
 cli.add_command(status)
+cli.add_command(runs)
 cli.add_command(show)
 cli.add_command(replay)
 cli.add_command(trace)
@@ -63,15 +69,9 @@ def main() -> None:
     try:
         sys.exit(cli(standalone_mode=False) or 0)
     except OnlineDPOError as error:
-        click.echo(f"onlinedpo: {error}", err=True)
-        if error.hint:
-            click.echo(f"  {error.hint}", err=True)
-        sys.exit(error.exit_code)
+        _leave(error)
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        click.echo(f"onlinedpo: {where}{error.strerror or error}", err=True)
-        click.echo("  Nothing that was acknowledged is lost.", err=True)
-        sys.exit(1)
+        _leave(disk.told(error))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
@@ -80,3 +80,11 @@ def main() -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo("onlinedpo: stopped; the run goes on where it was", err=True)
         sys.exit(130)
+
+
+def _leave(error: OnlineDPOError) -> NoReturn:
+    """End with what was wrong, what to do, and its exit code."""
+    click.echo(f"onlinedpo: {error}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    sys.exit(error.exit_code)

@@ -43,6 +43,10 @@ class Progress:
 
     def __exit__(self, *_: object) -> None:
         """End the live view."""
+        self.close()
+
+    def close(self) -> None:
+        """End the live view."""
         if self._live:
             self._live.update(Text(""))
             self._live.stop()

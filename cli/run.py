@@ -12,22 +12,29 @@ from typing import Any
 
 import click
 
-from onlinedpo.cli.options import given, settings_options
+from onlinedpo.cli.options import SettingsCommand, settings_options
+from onlinedpo.cli.sources import sources, together, translations
 from onlinedpo.states.errors import UsageError
 
 DEMO_RUN = Path("runs/demo")
 
 
-@click.command()
+@click.command(cls=SettingsCommand)
 @click.argument("run_folder", metavar="[RUN]", required=False, type=Path)
 @click.option("--demo", is_flag=True, help="Train the small model that is included.")
 @click.option(
-    "-c", "--config", "config_file", type=Path, help="YAML file with settings."
+    "-c", "--config", "config_file", type=Path, help="YAML or JSON file with settings."
 )
 @click.option(
     "--no-wait",
     is_flag=True,
     help="Leave with exit code 3 where only people can go on.",
+)
+@click.option(
+    "--dry-run",
+    "dry",
+    is_flag=True,
+    help="Sample and judge one batch, show it, and write nothing.",
 )
 @settings_options
 def run(
@@ -35,6 +42,7 @@ def run(
     demo: bool,
     config_file: Path | None,
     no_wait: bool,
+    dry: bool,
     **options: Any,
 ) -> int:
     """Start the run in folder RUN, or go on with it where it was.
@@ -50,25 +58,27 @@ def run(
       onlinedpo run --demo
       onlinedpo run runs/mine --model mlx-community/Qwen3-0.6B-4bit --data prompts.jsonl
       onlinedpo run runs/mine --iters 300
+      onlinedpo run --dry-run --demo
     """
-    if run_folder is None and not demo:
+    if run_folder is None and not (demo or dry):
         raise UsageError(
             "no run folder is given",
             hint="Try: onlinedpo run --demo, or: onlinedpo run runs/mine --help",
         )
+    found = sources(demo, config_file, options)
+    wanted = together(found)
     # MLX is loaded from here on; --help and status do without it.
-    from onlinedpo.cli import demo as included
+    from onlinedpo.cli.dry_run import show
     from onlinedpo.cli.progress import Progress
     from onlinedpo.engine.loop import run as train
-    from onlinedpo.engine.run_folder import read_settings
 
     folder = run_folder or DEMO_RUN
-    wanted: dict[str, Any] = included.settings() if demo else {}
-    if config_file:
-        wanted |= read_settings(config_file)
-    wanted |= given(options)
     watch = Progress(folder)
     with stopping_on_signals(watch), watch:
+        for line in translations(found, "'onlinedpo config' says why"):
+            watch.said(line)
+        if dry:
+            return show(run_folder, wanted, watch)
         ledger = train(folder, wanted, watch, patient=not no_wait)
     watch.summary(ledger)
     return 130 if watch.asked_to_stop() else 0

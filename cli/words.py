@@ -23,8 +23,9 @@ def safe(text: str, *, width: int = 0) -> str:
 
 
 def mean(steps: Sequence[Step], name: str) -> float:
-    """The mean of a metric over steps."""
-    return sum(step.metrics[name] for step in steps) / len(steps)
+    """The mean of a metric over steps; one of ties alone has none of the rewards."""
+    values = [step.metrics[name] for step in steps if name in step.metrics]
+    return sum(values) / len(values) if values else math.nan
 
 
 def step_line(steps: Sequence[Step], iters: int) -> str:
@@ -44,13 +45,17 @@ def measures_line(step: Step) -> str:
     """The last step's measures, for the live view."""
     m = step.metrics
     return (
-        f"loss {step.loss:.4f}  margin {m['rewards/margins']:+.3f}"
-        f"  accuracy {m['rewards/accuracies']:.2f}"
+        f"loss {step.loss:.4f}  margin {mean([step], 'rewards/margins'):+.3f}"
+        f"  accuracy {mean([step], 'rewards/accuracies'):.2f}"
         f"  ended {m['val/contain_eos_token']:.0%}"
         f"  length {m['completions/mean_length']:.1f}"
-        f"  {m['perf/tokens_per_second']:.0f} tok/s"
-        f"  memory {m['perf/peak_memory_gb']:.2f} GB"
+        + (f"  {m[_SPEED]:.0f} tok/s" if m.get(_SPEED) else "")
+        + f"  memory {m['perf/peak_memory_gb']:.2f} GB"
     )
+
+
+_SPEED = "perf/tokens_per_second"
+"""Nothing where nothing was sampled since the step before."""
 
 
 def counts_line(ledger: Ledger) -> str:
@@ -237,13 +242,16 @@ def status_text(folder: Path, facts: dict[str, Any]) -> str:
         last = facts["last_step"]
         lines.append(
             f"last step: loss {last['loss']:.4f},"
-            f" margin {last['rewards/margins']:+.3f},"
-            f" accuracy {last['rewards/accuracies']:.2f}"
+            f" margin {last.get('rewards/margins', math.nan):+.3f},"
+            f" accuracy {last.get('rewards/accuracies', math.nan):.2f}"
         )
     for rate in facts["win_rates"]:
         lines.append(f"win rate after step {rate['step']}: {percent(rate['win_rate'])}")
-    for key in ("model", "judge", "data"):
-        lines.append(f"{key}: {facts[key]}")
+    judge = facts["judge"] or "nobody"
+    if facts["offline"]:
+        judge += " (of held-out answers only)" if facts["judge"] else ""
+    data = f"{facts['data']}{' (pairs with labels)' if facts['offline'] else ''}"
+    lines += [f"model: {facts['model']}", f"judge: {judge}", f"data: {data}"]
     environment = facts["environment"]
     lines.append(
         f"last on: mlx {environment.get('mlx')} on {environment.get('device')},"

@@ -26,7 +26,6 @@ from onlinedpo.journal.manifest import (
     name_of,
     sealed,
 )
-from onlinedpo.states.errors import OnlineDPOError
 
 KEEP = 2
 """Checkpoints that stay: the newest, and one to fall back on."""
@@ -58,7 +57,7 @@ def save(
 ) -> str:
     """Write the checkpoint of a step, whole and synced; returns the state's digest.
 
-    Raises `OnlineDPOError` if the disk does not take it; the step is then not taken.
+    Raises `StorageError` if the disk does not take it; the step is then not taken.
     """
     with _telling(folder, step):
         final = folder / name_of(step)
@@ -107,10 +106,9 @@ def _telling(folder: Path, step: int) -> Iterator[None]:
     try:
         yield
     except (OSError, RuntimeError) as error:
-        raise OnlineDPOError(
+        raise disk.failed(
             f"the checkpoint of step {step} could not be written to {folder}: {error}",
-            hint="Free space or repair the disk, then start the run again: it goes on"
-            " before this step.",
+            error,
         ) from error
 
 

@@ -2,16 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from onlinedpo.states.errors import ReplayDiverged, SettingsChanged
+from onlinedpo.states.judges import differing
 from onlinedpo.states.records import RunOpened
-
-
-def differing(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """What a model, judge or data differ in; where they lie is no difference."""
-    return [k for k in after if k != "id" and before.get(k) != after[k]]
 
 
 def must_be_the_same(then: RunOpened, now: RunOpened) -> None:

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from onlinedpo.engine.identity import identify
-from onlinedpo.engine.judges.model import described
+from onlinedpo.engine.judges.choosing import candidate
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.journal import disk, forking, manifest, other_labels
 from onlinedpo.journal.crashpoint import reached
@@ -23,8 +22,10 @@ from onlinedpo.journal.forking import Source
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.judges import with_rubric
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.replanning import Choose, only_people
+from onlinedpo.states.settings.judging import ASKED
 
 Labels = Literal["same", "rejudged", "human"]
 
@@ -127,7 +128,7 @@ def _relabelled(
     rejudged: Path | None,
 ) -> Forked:
     now, ledger = time.time(), journal.ledger
-    if given_twice := {"judge", "judge_system", "judge_orders"} & wanted.keys():
+    if given_twice := set(ASKED) & wanted.keys():
         raise UsageError(
             f"--labels {labels} says who judges: with it, there can be no"
             f" {', '.join(sorted(given_twice))}",
@@ -148,14 +149,14 @@ def _relabelled(
         assert rejudged is not None
         other = other_labels.rejudged(rejudged, source)
         choose, judge, left_out = other.choose(now), other.judge, other.left_out
-        names = {
-            name: other.settings[name]
-            for name in ("judge", "judge_system", "judge_orders")
-        }
-    planned = forking.replan(journal, choose, labels)
+        there = given.in_force(other.settings)
+        names = {name: getattr(there, name) for name in ASKED}
+    new_settings = {**ledger.settings, **wanted}
+    planned = forking.replan(journal, choose, labels, new_settings)
+    steps = planned.steps(new_settings)
     changed = given.fork(
         ledger.settings,
-        {"iters": planned.steps, **names, **_own_adapter(), **wanted},
+        {"iters": steps, **names, **_own_adapter(), **wanted},
     )
     forking.derive(
         journal,
@@ -173,7 +174,7 @@ def _relabelled(
         iters=int(ledger.settings["iters"]),
         checkpoint=False,
         changed=changed,
-        batches=planned.steps,
+        batches=steps,
         corrected=len(planned.corrected()),
         left_out=left_out,
     )
@@ -201,9 +202,9 @@ def _judge(journal: Journal, changed: Mapping[str, Any]) -> Mapping[str, Any]:
     settings = given.in_force({**journal.ledger.settings, **changed})
     if settings.people_judge:
         return {"kind": "people"}
-    if "judge" in changed:
-        return described(identify(settings.judge).as_dict(), settings.judge_system)
-    return {**before, "rubric": settings.judge_system}
+    if changed.keys() & (set(ASKED) - {"judge_system", "judge_orders"}):
+        return candidate(settings).identity
+    return with_rubric(before, settings.judge_system)
 
 
 def _copy_checkpoint(

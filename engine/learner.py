@@ -18,15 +18,17 @@ import mlx.optimizers as optim
 from mlx.utils import tree_map, tree_unflatten
 from mlx_lm.tuner.trainer import grad_checkpoint
 
+from onlinedpo.engine import measured
 from onlinedpo.engine.logps import Batch, Scorer, batch_of
-from onlinedpo.engine.loss import PairLogps, preference_loss
+from onlinedpo.engine.loss import PairLabels, PairLogps, preference_loss
 from onlinedpo.engine.optimizer import optimizer_of
 from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.tensors import Tensors, flat, floats, scalar
-from onlinedpo.states import seeds
+from onlinedpo.states import objective, seeds
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import TrainingDiverged
 from onlinedpo.states.ledger import LabelledPair
+from onlinedpo.states.schedules import beta_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,8 @@ class Learner:
         """Build the optimizer; raises `UsageError` if its settings do not fit."""
         self.policy = policy
         self._scorer = scorer
+        other = policy.other
+        self._reference_scorer = scorer if other is None else Scorer(other)
         self._settings = settings
         self.optimizer = optimizer_of(settings)
         self.optimizer.init(policy.model.trainable_parameters())
@@ -103,7 +107,10 @@ class Learner:
         self._refuse_non_finite(pairs, losses, norm, index)
         self.optimizer.update(self.policy.model, gradient)
         mx.eval(self.policy.model.trainable_parameters(), self.optimizer.state)
-        metrics, margins = _measure(logps, self._settings.beta)
+        beta = beta_at(self._settings, index)
+        metrics, margins = measured.of_step(
+            PairLogps.joined(logps), pairs, self._settings, beta
+        )
         metrics["learning_rate"] = scalar(self.optimizer.learning_rate)
         return StepResult(math.fsum(losses) / len(losses), norm, metrics, margins)
 
@@ -113,19 +120,14 @@ class Learner:
         """Gradient of sum(loss)/total on a micro-batch, its losses and its logps."""
         model, settings = self.policy.model, self._settings
         batch = _chosen_and_rejected(pairs)
-        with self.policy.reference():
-            reference = mx.stop_gradient(self._scorer.completion_logps(batch))
-            mx.eval(reference)
-        half = len(pairs)
+        half, labels = len(pairs), _labels(pairs, settings)
+        reference = self._reference(batch)
+        beta = beta_at(settings, index)
 
         def loss(model: nn.Module) -> tuple[mx.array, tuple[mx.array, mx.array]]:
             policy = self._scorer.completion_logps(batch)
-            each = preference_loss(
-                _split(policy, reference, batch.lengths, half),
-                kind=settings.dpo_cpo_loss_type,
-                beta=settings.beta,
-                delta=settings.delta,
-            )
+            logps = _split(policy, reference, batch.lengths, half)
+            each = preference_loss(logps, settings, beta, labels)
             return each.sum() / total, (each, policy)
 
         before = self.policy.trainable()
@@ -138,6 +140,15 @@ class Learner:
         model.eval()
         self.policy.update(before)
         return gradient, floats(each), _split(policy, reference, batch.lengths, half)
+
+    def _reference(self, batch: Batch) -> mx.array:
+        """The reference's log-probabilities; zeros where the loss has none."""
+        if not objective.has_reference(self._settings):
+            return mx.zeros(len(batch.tokens))
+        with self.policy.reference():
+            reference = self._reference_scorer.completion_logps(batch)
+            mx.eval(reference)
+        return mx.stop_gradient(reference)
 
     def _refuse_non_finite(
         self,
@@ -183,6 +194,15 @@ def _chosen_and_rejected(pairs: Sequence[LabelledPair]) -> Batch:
     return batch_of([*chosen, *rejected])
 
 
+def _labels(pairs: Sequence[LabelledPair], settings: Settings) -> PairLabels:
+    """How sure each label of a micro-batch is, as far as the loss wants to know."""
+    chances = [objective.chance(pair, settings) for pair in pairs]
+    return PairLabels(
+        chance=None if set(chances) == {1.0} else mx.array(chances),
+        tied=mx.array([pair.tied for pair in pairs]),
+    )
+
+
 def _split(
     policy: mx.array, reference: mx.array, lengths: mx.array, half: int
 ) -> PairLogps:
@@ -200,32 +220,6 @@ def _clipped(gradient: Any, limit: float | None) -> tuple[Any, float]:
     """The gradient clipped to a global norm, and its norm before."""
     clipped, norm = optim.clip_grad_norm(gradient, math.inf if limit is None else limit)
     return (gradient if limit is None else clipped), scalar(norm)
-
-
-def _measure(
-    parts: Sequence[PairLogps], beta: float
-) -> tuple[dict[str, float], tuple[float, ...]]:
-    """TRL's metrics over the micro-batches of a step, and the margin of each pair."""
-
-    def joined(name: str) -> mx.array:
-        return mx.concatenate([getattr(part, name) for part in parts])
-
-    chosen, rejected = joined("chosen_ratio") * beta, joined("rejected_ratio") * beta
-    margins = chosen - rejected
-    return {
-        "rewards/chosen": scalar(chosen.mean()),
-        "rewards/rejected": scalar(rejected.mean()),
-        "rewards/margins": scalar(margins.mean()),
-        "rewards/accuracies": scalar((margins > 0).mean()),
-        "logps/chosen": scalar(joined("chosen").mean()),
-        "logps/rejected": scalar(joined("rejected").mean()),
-        # The mean of log pi - log ref over samples of pi estimates KL(pi || ref).
-        "objective/kl": scalar((chosen + rejected).mean()) / (2 * beta),
-        "beta": beta,
-        "pairs/longer_chosen_frac": scalar(
-            (joined("chosen_length") > joined("rejected_length")).mean()
-        ),
-    }, tuple(floats(margins))
 
 
 @contextmanager

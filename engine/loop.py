@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine import metrics
+from onlinedpo.engine import metrics, offline
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.operations import apply, judge, sample, submit, take_win_rate
 from onlinedpo.engine.people import operations as people
+from onlinedpo.engine.reporting import reporting
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.saving import publish
 from onlinedpo.engine.start import open_run
+from onlinedpo.states import due
 from onlinedpo.states.endings import without_winner
+from onlinedpo.states.errors import JudgeLeft
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import Phase
 
@@ -38,7 +41,8 @@ def run(
     with opened.journal, opened.desk or nullcontext():
         publish(opened)
         metrics.catch_up(opened.folder.metrics, opened.folder.journal, opened.ledger)
-        train(opened)
+        with reporting(opened), suppress(JudgeLeft):
+            train(opened)
     return opened.ledger
 
 
@@ -53,7 +57,7 @@ def train(run: Run) -> None:
             return
         elif old := people.stale(run):
             people.drop_stale(run, old)
-        elif pairs := ledger.batch(settings.pairs_per_step):
+        elif pairs := due.next_batch(ledger, settings):
             apply(run, pairs)
         elif asked := ledger.to_judge():
             judge(run, asked)
@@ -62,7 +66,7 @@ def train(run: Run) -> None:
         elif undecided := ledger.settled_without_winner():
             run.journal.append(without_winner(undecided, time.time()))
         elif people.has_room(run):
-            sample(run)
+            offline.take(run) if settings.offline_pairs else sample(run)
         else:
             people.wait(run)
 

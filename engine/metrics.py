@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from pathlib import Path
 
 from onlinedpo.journal import disk
@@ -46,15 +47,32 @@ def catch_up(path: Path, journal: Path, ledger: Ledger) -> None:
     written = path.read_text().splitlines() if path.exists() else []
     if path.exists() and written[-1:] == ([json.dumps(row_of(last))] if last else []):
         return
-    standing: list[Step | Evaluated] = []
-    for record in Reader(journal).records():
-        if isinstance(record, Step | Evaluated):
-            standing.append(record)
-        elif isinstance(record, Rewound):
-            standing = [each for each in standing if _step(each) <= record.to]
-    rows = [json.dumps(row_of(record)) + "\n" for record in standing]
+    rows = [json.dumps(row_of(each)) + "\n" for each in standing(journal).reports]
     disk.replace(path, "".join(rows).encode(), durable=False)
 
 
-def _step(record: Step | Evaluated) -> int:
-    return record.index if isinstance(record, Step) else record.step
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The steps and win rates of a journal that no rewind undid."""
+
+    reports: list[Step | Evaluated]
+    rewinds: int
+    """How often the run was rewound."""
+
+
+def standing(journal: Path) -> Standing:
+    """Read what a journal measured; raises `JournalError`."""
+    reports: list[Step | Evaluated] = []
+    rewinds = 0
+    for record in Reader(journal).records():
+        if isinstance(record, Step | Evaluated):
+            reports.append(record)
+        elif isinstance(record, Rewound):
+            reports = [each for each in reports if step_of(each) <= record.to]
+            rewinds += 1
+    return Standing(reports, rewinds)
+
+
+def step_of(report: Step | Evaluated) -> int:
+    """The step after which something was measured."""
+    return report.index if isinstance(report, Step) else report.step

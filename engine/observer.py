@@ -52,3 +52,35 @@ class Silent:
     def asked_to_stop(self) -> bool:
         """Go on."""
         return False
+
+
+class Forwarding:
+    """Hands on what it is told: for an observer that looks along with another."""
+
+    def __init__(self, inner: Observer) -> None:
+        """Hand on to `inner`."""
+        self.inner = inner
+
+    def doing(self, what: str, ledger: Ledger | None = None) -> None:
+        """Hand it on."""
+        self.inner.doing(what, ledger)
+
+    def said(self, line: str) -> None:
+        """Hand it on."""
+        self.inner.said(line)
+
+    def stepped(self, step: Step, ledger: Ledger) -> None:
+        """Hand it on."""
+        self.inner.stepped(step, ledger)
+
+    def evaluated(self, evaluated: Evaluated, ledger: Ledger) -> None:
+        """Hand it on."""
+        self.inner.evaluated(evaluated, ledger)
+
+    def waiting(self, files: int, folder: Path) -> None:
+        """Hand it on."""
+        self.inner.waiting(files, folder)
+
+    def asked_to_stop(self) -> bool:
+        """Ask it."""
+        return self.inner.asked_to_stop()

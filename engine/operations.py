@@ -12,55 +12,62 @@ from typing import Any
 
 import mlx.core as mx
 
-from onlinedpo.engine import checkpoint, evaluate, metrics
-from onlinedpo.engine.chat import encode
-from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine import checkpoint, evaluate, metrics, pairing
+from onlinedpo.engine.fruitless import must_bear_fruit, nothing_fits, too_long
+from onlinedpo.engine.judges import early
+from onlinedpo.engine.judges.comparison import judge_pairs
+from onlinedpo.engine.pairing import Drawn
 from onlinedpo.engine.run import Run
-from onlinedpo.engine.sampler import Request
+from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.saving import publish, save_if_due
-from onlinedpo.states import labelling, measures
+from onlinedpo.states import due, labelling, measures, penalties
 from onlinedpo.states.endings import without_winner
-from onlinedpo.states.errors import NothingToLearn, UsageError
-from onlinedpo.states.ledger import LabelledPair, Ledger
+from onlinedpo.states.ledger import LabelledPair
 from onlinedpo.states.order import NextTurn, next_turns
 from onlinedpo.states.records import (
     Completion,
-    Dropped,
     HeldOut,
-    Reason,
     Record,
     Sampled,
     Step,
 )
-
-FRUITLESS_ROUNDS = 20
-"""Rounds in a row without one label after which the run says so and ends."""
 
 
 def sample(run: Run) -> None:
     """Draw two completions for each of the next prompts from the current policy."""
     began = time.perf_counter()
     ledger, settings = run.ledger, run.settings
-    run.fruitless = 0 if ledger.turns else run.fruitless + 1
-    if run.fruitless > FRUITLESS_ROUNDS:
-        raise _nothing_to_learn(ledger)
-    run.watch.doing(f"sampling {settings.pairs_per_step} prompts", ledger)
+    must_bear_fruit(run)
+    wanted = due.to_sample(ledger, settings)
+    run.watch.doing(f"sampling {wanted} prompts", ledger)
     batch: list[Record] = []
     drawn: list[tuple[NextTurn, Request]] = []
     for turn in next_turns(ledger, run.order):
-        if len(drawn) == settings.pairs_per_step:
+        if len(drawn) == wanted:
             break
-        prompt = encode(run.policy.tokenizer, run.prompts.train[turn.prompt])
+        prompt = run.policy.encode(run.prompts.train[turn.prompt])
         if run.sampler.fits(prompt):
-            drawn.append((turn, Request(prompt, turn.keys(settings.seed))))
+            keys = turn.keys(settings.seed, settings.num_generations)
+            drawn.append((turn, Request(prompt, keys)))
         else:
-            batch.append(_too_long(turn.ticket, len(prompt), settings.max_seq_length))
+            batch.append(too_long(turn.ticket, len(prompt), settings.max_seq_length))
             if not drawn and len(batch) >= len(run.prompts.train):
-                raise _no_prompt_fits(settings.max_seq_length)
+                raise nothing_fits("prompt", settings.max_seq_length)
     for start in range(0, len(drawn), settings.batch_size):
         part = drawn[start : start + settings.batch_size]
-        completions = run.sampler.sample([request for _, request in part])
-        for (turn, request), (first, second) in zip(part, completions, strict=True):
+        turns = [(turn.ticket, run.prompts.train[turn.prompt]) for turn, _ in part]
+        completions = run.sampler.sample(
+            [request for _, request in part], early.asking(run.judge, settings, turns)
+        )
+        pairs = pairing.pair(
+            [
+                Drawn(turn.ticket, run.prompts.train[turn.prompt], drawn_of_it)
+                for (turn, _), drawn_of_it in zip(part, completions, strict=True)
+            ],
+            settings,
+            run.judge,
+        )
+        for (turn, request), pair in zip(part, pairs, strict=True):
             batch.append(
                 Sampled(
                     ticket=turn.ticket,
@@ -68,13 +75,16 @@ def sample(run: Run) -> None:
                     prompt=turn.prompt,
                     messages=run.prompts.train[turn.prompt],
                     prompt_tokens=tuple(request.prompt),
-                    first=first,
-                    second=second,
+                    first=pair.first,
+                    second=pair.second,
                     step=ledger.steps,
                     time=time.time(),
                     repeats=turn.repeats,
+                    others=pair.others,
+                    drawn=pair.drawn,
                 )
             )
+            batch += [pair.ranked] if pair.ranked else []
     run.clock.spent("sample", began)
     run.journal.append(sorted(batch, key=_ticket))
 
@@ -90,20 +100,23 @@ def judge(run: Run, asked: list[Sampled]) -> None:
     began = time.perf_counter()
     run.watch.doing(f"judging {len(asked)} pairs", run.ledger)
     assert run.judge is not None
-    verdicts = run.judge.judge(
-        [Comparison(p.ticket, p.messages, p.first.text, p.second.text) for p in asked]
-    )
+    said, left = judge_pairs(run.judge, asked)
+    verdicts = penalties.on_pairs(said, asked, run.settings.missing_eos_penalty)
     now = time.time()
     run.clock.spent("judge", began)
     decisions = [labelling.decide(v, now) for v in verdicts]
     facts = labelling.doubt(decisions, run.settings, run.ledger.asked)
-    run.journal.append([*chain(*verdicts), *facts])
+    if verdicts:
+        run.journal.append([*chain(*verdicts), *facts])
+    if left:
+        # Somebody has paid for what came before: it is kept.
+        raise left
 
 
 def apply(run: Run, pairs: list[LabelledPair]) -> None:
     """Take the DPO step on these pairs; appending its record is the commit."""
     began = time.perf_counter()
-    ledger, tally = run.ledger, run.ledger.round
+    ledger = run.ledger
     index = ledger.steps + 1
     run.watch.doing(f"training on {len(pairs)} pairs", ledger)
     result = run.learner.step(pairs, index)
@@ -112,8 +125,8 @@ def apply(run: Run, pairs: list[LabelledPair]) -> None:
     sampling = run.clock.seconds.get("sample", 0.0)
     measured = {
         **result.metrics,
-        **measures.of_round(tally, pairs, len(ledger.waiting()), ledger.steps),
-        "perf/tokens_per_second": tally.tokens / sampling if sampling else 0.0,
+        **measures.of_step(ledger, pairs, run.settings),
+        "perf/tokens_per_second": ledger.round.tokens / sampling if sampling else 0.0,
         "perf/peak_memory_gb": mx.get_peak_memory() / 1e9,
     }
     run.clock.seconds["journal"] = run.journal.take_seconds()
@@ -146,14 +159,14 @@ def take_win_rate(run: Run) -> None:
     began, ledger = time.time(), run.ledger
     run.watch.doing("taking the held-out win rate", ledger)
     if ledger.reference is None:
-        with run.policy.reference():
-            drawn = _answers(run, "reference")
+        with run.policy.reference() as model:
+            drawn = _answers(run, run.sampler.on(model), "reference")
         asked = tuple(run.prompts.held_out)
         run.journal.append(
             [HeldOut(prompts=asked, completions=drawn, time=time.time())]
         )
         assert ledger.reference is not None
-    answers = _answers(run, "policy")
+    answers = _answers(run, run.sampler, "policy")
     assert run.judge is not None
     evaluated = evaluate.compare(
         run.judge,
@@ -169,10 +182,10 @@ def take_win_rate(run: Run) -> None:
     run.watch.evaluated(evaluated, ledger)
 
 
-def _answers(run: Run, whose: str) -> tuple[Completion, ...]:
+def _answers(run: Run, sampler: Sampler, whose: str) -> tuple[Completion, ...]:
     return evaluate.answer(
-        run.sampler,
-        [encode(run.policy.tokenizer, m) for m in run.prompts.held_out],
+        sampler,
+        [run.policy.encode(m) for m in run.prompts.held_out],
         seed=run.settings.seed,
         whose=whose,
         # As many rows as a batch of pairs has.
@@ -182,28 +195,3 @@ def _answers(run: Run, whose: str) -> tuple[Completion, ...]:
 
 def _ticket(record: Any) -> int:
     return int(record.ticket)
-
-
-def _too_long(ticket: int, length: int, limit: int) -> Dropped:
-    return Dropped(
-        ticket=ticket,
-        reason=Reason.TOO_LONG,
-        detail=f"{length} tokens, max_seq_length is {limit}",
-        time=time.time(),
-    )
-
-
-def _no_prompt_fits(limit: int) -> UsageError:
-    return UsageError(
-        f"no prompt is shorter than max_seq_length, which is {limit}",
-        hint="Start another run folder with a larger max_seq_length.",
-    )
-
-
-def _nothing_to_learn(ledger: Ledger) -> NothingToLearn:
-    reasons = ", ".join(f"{why}: {n}" for why, n in ledger.round.dropped.most_common())
-    return NothingToLearn(
-        f"{FRUITLESS_ROUNDS} rounds in a row gave no label ({reasons or 'none drawn'})",
-        hint="See what the judge said with 'onlinedpo show'. A stronger judge, a"
-        " clearer judge_system or a higher temperature may help.",
-    )

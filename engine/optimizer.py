@@ -10,13 +10,19 @@ from mlx_lm.tuner.utils import build_schedule
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 
-_OPTIMIZERS = {
+OPTIMIZERS = {
     "adam": optim.Adam,
     "adamw": optim.AdamW,
-    "muon": optim.Muon,
+    "adamax": optim.Adamax,
+    "adagrad": optim.Adagrad,
+    "adadelta": optim.AdaDelta,
+    "rmsprop": optim.RMSprop,
     "sgd": optim.SGD,
+    "lion": optim.Lion,
     "adafactor": optim.Adafactor,
+    "muon": optim.Muon,
 }
+"""Those of MLX whose state a checkpoint gives back to the bit: all of them."""
 
 # Left to itself, MLX's Adafactor takes a step size of its own over learning_rate.
 _DEFAULTS: dict[str, dict[str, Any]] = {"adafactor": {"relative_step": False}}
@@ -30,7 +36,7 @@ def optimizer_of(settings: Settings) -> optim.Optimizer:
         if settings.lr_schedule:
             rate = build_schedule(settings.lr_schedule)
         arguments = _DEFAULTS.get(name, {}) | settings.optimizer_config.get(name, {})
-        optimizer: optim.Optimizer = _OPTIMIZERS[name](learning_rate=rate, **arguments)
+        optimizer: optim.Optimizer = OPTIMIZERS[name](learning_rate=rate, **arguments)
     except (TypeError, ValueError, KeyError, AttributeError, IndexError) as error:
         raise UsageError(
             f"lr_schedule or optimizer_config do not fit {name}: {error}",

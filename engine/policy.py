@@ -1,7 +1,8 @@
 """The policy: one copy of the base model, its trainable part, and its reference.
 
 The reference is the policy with its initial trainable parameters swapped back in.
-That is exact for LoRA, DoRA and full fine-tuning alike, and takes no second model.
+That is exact for LoRA, DoRA and full fine-tuning alike, and takes no second model,
+unless the settings name another one.
 """
 
 from __future__ import annotations
@@ -16,30 +17,50 @@ from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load as mlx_load
 
+from onlinedpo.engine import beginning, chat
 from onlinedpo.engine.environment import on_cpu
 from onlinedpo.engine.identity import ModelIdentity
+from onlinedpo.engine.quantizing import is_quantized, quantize
 from onlinedpo.engine.tensors import Tensors, digest, flat
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.records import Messages
 
 
 class Policy:
     """A loaded model with a trainable part."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, settings: Settings) -> None:
-        """Make part of `model` trainable, seeded; raises `UsageError`."""
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        settings: Settings,
+        *,
+        against_base: bool = False,
+        other: nn.Module | None = None,
+    ) -> None:
+        """Make part of `model` trainable, seeded; raises `UsageError`.
+
+        The reference is the policy as it begins, or its base, or an `other` model.
+        """
         self.model = model
         self.tokenizer = tokenizer
+        self.other = other
+        self._thinking = settings.enable_thinking
         _make_trainable(model, settings)
         model.eval()
         mx.eval(model.parameters())
+        self._base = self.trainable()
+        if settings.resume_adapter_file:
+            file = beginning.adapter_file(settings.resume_adapter_file)
+            self.update(beginning.read(file, settings, self._base))
         self.initial = self.trainable()
+        self._reference = self._base if against_base else self.initial
 
-    @property
-    def eos_ids(self) -> set[int]:
-        """Every id that ends the policy's turn."""
-        return {int(i) for i in self.tokenizer.eos_token_ids}
+    def encode(self, messages: Messages) -> list[int]:
+        """Token ids that the policy is asked with."""
+        return chat.encode(self.tokenizer, messages, thinking=self._thinking)
 
     def trainable(self) -> Tensors:
         """The trainable parameters, sorted by name."""
@@ -55,11 +76,25 @@ class Policy:
 
     @contextmanager
     def reference(self) -> Iterator[nn.Module]:
-        """The model as it was before the first step, within the block."""
-        current = self.trainable()
-        self.update(self.initial)
-        try:
+        """What the policy is held to, within the block: by default as it began."""
+        if self.other is not None:
+            yield self.other
+            return
+        with self._with(self._reference):
             yield self.model
+
+    @contextmanager
+    def base(self) -> Iterator[nn.Module]:
+        """The model that the policy is made of, without any adapter."""
+        with self._with(self._base):
+            yield self.model
+
+    @contextmanager
+    def _with(self, tensors: Tensors) -> Iterator[None]:
+        current = self.trainable()
+        self.update(tensors)
+        try:
+            yield
         finally:
             self.update(current)
 
@@ -67,25 +102,54 @@ class Policy:
 def load(identity: ModelIdentity) -> tuple[nn.Module, Any]:
     """A model and its tokenizer, wholly in memory; raises `UsageError`.
 
-    On a CPU it computes in float32: half precision is far slower there.
+    It is quantized as its identity says.  On a CPU it computes in float32: half
+    precision is far slower there.
     """
+    options: dict[str, Any] = {"trust_remote_code": identity.trusted}
+    if identity.chat_template:
+        options["chat_template"] = identity.chat_template
     try:
-        model, tokenizer = mlx_load(str(identity.path))[:2]
-    except (ValueError, KeyError, OSError, RuntimeError) as error:
-        raise UsageError(
-            f"the model '{identity.id}' could not be loaded: {error}",
-            hint="It must be a model that mlx-lm can load.",
-        ) from error
+        model, tokenizer = mlx_load(
+            str(identity.path),
+            tokenizer_config=options,
+            lazy=True,
+            trust_remote_code=identity.trusted,
+        )[:2]
+    except Exception as error:  # They read anybody's files, and raise anything.
+        raise _not_loaded(identity, error) from error
+    if identity.quantized:
+        # Before the dtype changes, as mlx_lm.convert does: the bits are then the same.
+        quantize(model, identity.quantized, identity.id)
     if on_cpu():
+        # Integers, and with them packed weights and their mxfp4 scales, stay.
         model.set_dtype(mx.float32)
     # MLX loads lazily: nothing may depend on the file after this.
     mx.eval(model.parameters())
+    chat.fall_back(tokenizer)
     return model, tokenizer
 
 
+def _not_loaded(identity: ModelIdentity, error: Exception) -> UsageError:
+    told = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    hint = "It must be a model that mlx-lm can load."
+    if "trust_remote_code" in str(error):
+        hint = "It wants to run code of its own: --trust-remote-code, if you trust it."
+    elif not any(identity.path.glob("*token*")):
+        told = "it has no tokenizer files"
+        hint = "Copy them from the model that it was made from, or download it again."
+    name = identity.id
+    return UsageError(f"the model '{name}' could not be loaded: {told}", hint=hint)
+
+
 def _make_trainable(model: nn.Module, settings: Settings) -> None:
-    model.freeze()
-    layers = len(model.layers)
+    try:
+        model.freeze()
+        layers = len(model.layers)
+    except AttributeError as error:
+        raise UsageError(
+            f"mlx-lm cannot train this model: {error}",
+            hint="Choose a model of another family.",
+        ) from error
     if settings.num_layers > layers:
         raise UsageError(
             f"the model cannot train {settings.num_layers} layers (num_layers): it has"
@@ -93,7 +157,7 @@ def _make_trainable(model: nn.Module, settings: Settings) -> None:
             hint="-1 takes all of them.",
         )
     if settings.fine_tune_type == "full":
-        if any(isinstance(m, nn.QuantizedLinear) for m in model.modules()):
+        if is_quantized(model):
             raise UsageError(
                 "the weights of a quantized model cannot be trained in full",
                 hint="Use --fine-tune-type lora or dora, or a model in half precision.",
@@ -101,15 +165,33 @@ def _make_trainable(model: nn.Module, settings: Settings) -> None:
         for layer in model.layers[-max(settings.num_layers, 0) :]:
             layer.unfreeze()
         return
-    mx.random.seed(seeds.derive(settings.seed, "adapter"))
-    linear_to_lora_layers(
-        model,
-        settings.num_layers,
-        settings.lora_parameters,
-        use_dora=settings.fine_tune_type == "dora",
-    )
+    _adapt(model, settings)
     if not tree_flatten(model.trainable_parameters()):
         raise UsageError(
             "no layer of the model matches lora_parameters['keys']",
             hint="Leave 'keys' out to adapt every linear layer.",
         )
+
+
+def _adapt(model: nn.Module, settings: Settings) -> None:
+    """Put adapters beside the layers that the settings name."""
+    dora = settings.fine_tune_type == "dora"
+    odd = {b for b in (getattr(m, "bits", 32) for m in model.modules()) if 32 % b}
+    if dora and odd:
+        # mlx-lm takes the width of such a layer for another.
+        raise UsageError(
+            f"mlx-lm cannot train dora on weights of {min(odd)} bits",
+            hint="Use --fine-tune-type lora, or weights of 4 or 8 bits.",
+        )
+    mx.random.seed(seeds.derive(settings.seed, "adapter"))
+    try:
+        linear_to_lora_layers(
+            model, settings.num_layers, settings.lora_parameters, use_dora=dora
+        )
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        raise UsageError(
+            f"mlx-lm cannot train {settings.fine_tune_type} on this model: {error}",
+            hint="Name layers that it can with lora_parameters['keys'], or use lora."
+            if dora
+            else "Name layers that it can with lora_parameters['keys'].",
+        ) from error

@@ -16,7 +16,7 @@ _TOKENS = 64
 
 def repeats(learner: Learner) -> bool:
     """Whether the gradient on a made-up pair has the same bits twice in a row."""
-    gradients = [learner.gradient([_pair()], 1, 0, 0)[0] for _ in range(2)]
+    gradients = [learner.gradient([_pair()], 1, 1, 0)[0] for _ in range(2)]
     return digest(flat(gradients[0])) == digest(flat(gradients[1]))
 
 

@@ -14,13 +14,11 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from onlinedpo.engine import checkpoint, environment, export, policy
+from onlinedpo.engine import checkpoint, environment, export, loading
 from onlinedpo.engine.constancy import must_be_the_same
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.observer import Observer
-from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.probe import repeats
 from onlinedpo.engine.resume import Retaken, retake
 from onlinedpo.engine.run_folder import RunFolder
@@ -119,9 +117,11 @@ def _learner(
 ) -> tuple[Learner, str]:
     """The learner before the first step, and why it need not come out equal."""
     watch.doing("loading the model")
-    identity = identify(model or settings.model)
-    must_be_the_same(begun, replace(begun, model=identity.as_dict()))
-    trained = Policy(*policy.load(identity), settings)
+    if model:
+        settings = replace(settings, model=model)
+    models = loading.find(settings, begun.model)
+    must_be_the_same(begun, replace(begun, model=models.as_dict()))
+    trained = loading.load(models, settings, watch.said)
     learner = Learner(trained, Scorer(trained.model), settings)
     now = environment.describe()
     unpromised = environment.difference(ledger.environment, now)

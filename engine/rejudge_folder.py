@@ -13,9 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine.constancy import differing
-from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.judges.model import described
+from onlinedpo.engine.judges.choosing import Candidate, candidate
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.rejudge_request import Request
 from onlinedpo.engine.run_folder import RunFolder
@@ -26,6 +24,7 @@ from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import RunLocked, SettingsChanged, UsageError
 from onlinedpo.states.given import changes, in_force
+from onlinedpo.states.judges import differing, members
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import Derived, RunOpened
@@ -40,7 +39,7 @@ class Prepared:
 
     folder: RunFolder
     settings: Settings
-    identity: ModelIdentity
+    judge: Candidate
     pairs: StoredPairs
     opening: tuple[RunOpened, Derived]
     next_ticket: int
@@ -84,8 +83,8 @@ def prepare(run: Path, request: Request, watch: Observer) -> Prepared:
     begun = _begun(into, run, source) if into else None
     settings = request.settings(run, source, begun)
     watch.doing("looking at the judge's files")
-    identity = identify(settings.judge)
-    judge = described(identity.as_dict(), settings.judge_system)
+    chosen = candidate(settings)
+    judge = chosen.identity
     if into is None:
         into = RunFolder(run / PLACE / _slug(judge, request.sample))
         begun = _begun(into, run, source)
@@ -101,7 +100,7 @@ def prepare(run: Path, request: Request, watch: Observer) -> Prepared:
     opening = _opening(pairs, settings, judge, request.sample)
     _tell(run, source, judge, source.next_ticket - pairs.tickets, watch)
     ticket = begun.next_ticket if begun else 0
-    return Prepared(into, settings, identity, pairs, opening, ticket)
+    return Prepared(into, settings, chosen, pairs, opening, ticket)
 
 
 def _begun(folder: RunFolder, run: Path, source: Ledger) -> Ledger | None:
@@ -145,10 +144,13 @@ def _must_be_as_begun(
 
 def _slug(judge: Mapping[str, Any], sample: int | None) -> str:
     """A folder name for a judge, by content, with its rubric, and a sample."""
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(judge["id"]).name).strip("-.")
-    content = {key: value for key, value in judge.items() if key != "id"}
-    whole = json.dumps(content, sort_keys=True).encode()
-    digest = hashlib.sha256(whole).hexdigest()[:8]
+    known = members(judge)
+    names = " ".join(Path(one["id"]).name for one in known)
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", names).strip("-.")
+    content = [{k: v for k, v in one.items() if k != "id"} for one in known]
+    # Of one judge alone, as it always was: folders are found again by it.
+    whole = json.dumps(content if len(known) > 1 else content[0], sort_keys=True)
+    digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return "-".join([name[:40] or "judge", digest, *([str(sample)] if sample else [])])
 
 

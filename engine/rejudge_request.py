@@ -47,9 +47,10 @@ class Request:
                 f"--judge {self.judge}: people are asked in the run itself",
                 hint=f"Label its pairs there: onlinedpo label {run}",
             )
-        if settings.people_judge:
+        if settings.judge in PEOPLE:
+            who = "a file labels" if settings.offline_pairs else "people judged"
             raise UsageError(
-                f"people judged the pairs of {run}: there is no model to ask again",
+                f"{who} the pairs of {run}: there is no model to ask again",
                 hint="Name one with --judge.",
             )
         return settings

@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Protocol
 
 from onlinedpo.engine import environment
-from onlinedpo.engine.judges.choosing import judge_alone
-from onlinedpo.engine.judges.comparison import Comparison, Judge
+from onlinedpo.engine.judges.comparison import Judge, Outside, judge_pairs
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.rejudge_folder import prepare
 from onlinedpo.engine.rejudge_request import Request
 from onlinedpo.engine.stored_pairs import StoredPairs
 from onlinedpo.journal.writer import Journal
+from onlinedpo.states import penalties
 from onlinedpo.states.config import Settings
+from onlinedpo.states.errors import JudgeLeft
 from onlinedpo.states.labelling import decide
 from onlinedpo.states.records import (
     Dropped,
@@ -33,6 +34,7 @@ from onlinedpo.states.records import (
     Record,
     Sampled,
     Submitted,
+    Verdict,
 )
 
 MOST = 10_000
@@ -65,7 +67,9 @@ def rejudge(run: Path, request: Request, watch: Watch) -> Outcome:
     done = wanted = sum(pairs.wanted)
     if prepared.next_ticket < pairs.tickets:
         watch.doing("loading the judge")
-        judge = judge_alone(prepared.settings, prepared.identity)
+        judge = prepared.judge.load()
+        if isinstance(judge, Outside):
+            judge.watched_by(watch)
         with prepared.journal(watch) as journal:
             journal.append([_started()])
             done = judge_rest(journal, judge, pairs, prepared.settings, watch)
@@ -89,9 +93,18 @@ def judge_rest(
         # What is left out takes no time: where all are judged, all is written.
         if asked and watch.asked_to_stop():
             break
-        journal.append([*batch, *(_judged(judge, asked) if asked else ())])
-        done += len(asked)
+        said, left = judge_pairs(judge, asked) if asked else ([], None)
+        if left:
+            batch = batch[: batch.index(asked[len(said)])] if said else []
+        if batch:
+            judged = _judged(said, asked, settings.missing_eos_penalty)
+            journal.append([*batch, *(judged if said else ())])
+        done += len(said)
         watch.judged(done, wanted)
+        if isinstance(left, JudgeLeft):
+            break
+        if left:
+            raise left
     return done
 
 
@@ -111,17 +124,17 @@ def _batches(
         yield batch
 
 
-def _judged(judge: Judge, asked: list[Sampled]) -> Iterator[Record]:
-    """That the pairs were submitted, their verdicts, and what these come to."""
-    submitted = Submitted(tickets=tuple(p.ticket for p in asked), time=time.time())
-    verdicts = judge.judge(
-        [Comparison(p.ticket, p.messages, p.first.text, p.second.text) for p in asked]
-    )
-    yield submitted
-    yield from chain(*verdicts)
+def _judged(
+    said: list[list[Verdict]], asked: list[Sampled], penalty: float | None
+) -> Iterator[Record]:
+    """That the first pairs were submitted, their verdicts, and what these come to."""
     now = time.time()
-    for said in verdicts:
-        decision = decide(said, now)
+    tickets = tuple(pair.ticket for pair in asked[: len(said)])
+    yield Submitted(tickets=tickets, time=now)
+    verdicts = penalties.on_pairs(said, asked, penalty)
+    yield from chain(*verdicts)
+    for of_pair in verdicts:
+        decision = decide(of_pair, now)
         yield decision
         if isinstance(decision, Label):
             # Nothing is trained here: the turn is over.

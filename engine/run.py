@@ -10,7 +10,7 @@ from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.policy import Policy
-from onlinedpo.engine.prompts import Prompts
+from onlinedpo.engine.data.prompts import Prompts
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal.writer import Journal

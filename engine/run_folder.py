@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import os
+import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from onlinedpo.engine.settings_file import read_settings as read_settings
 from onlinedpo.journal import disk
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import JournalDamaged, UsageError
-from onlinedpo.states.given import from_mapping
-
-_HINT = "A settings file is lines such as 'batch_size: 8'."
+from onlinedpo.states.errors import JournalDamaged, StorageError, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,11 @@ class RunFolder:
     def metrics(self) -> Path:
         """A line a step, for plotting."""
         return self.path / "metrics.jsonl"
+
+    @property
+    def tensorboard(self) -> Path:
+        """What TensorBoard plots, if `report_to` names it."""
+        return self.path / "tensorboard"
 
     @property
     def labels(self) -> Path:
@@ -90,6 +94,26 @@ class RunFolder:
                 hint="Give an empty or new folder for the run.",
             )
 
+    def must_be_writable(self) -> None:
+        """Raise `StorageError` if this folder, or the one to make it in, is not."""
+        nearest = next(p for p in (self.path, *self.path.parents) if p.exists())
+        if not nearest.is_dir():
+            raise UsageError(f"{nearest} is a file", hint="Give a folder for the run.")
+        for folder in (nearest, self.journal):
+            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+                raise StorageError(
+                    f"{folder} cannot be written",
+                    hint="Make it writable for you, or give another folder. A run that"
+                    " is read-only can be looked at: 'onlinedpo status'.",
+                )
+
+    def unmake(self) -> None:
+        """Take away what a run made that could not begin, for which nothing is said."""
+        with suppress(OSError):
+            self.config.unlink(missing_ok=True)
+            shutil.rmtree(self.journal, ignore_errors=True)
+            self.path.rmdir()
+
     def tidy(self) -> None:
         """Remove what a crash left half-written; only the run's writer may."""
         for folder in (
@@ -110,35 +134,3 @@ class RunFolder:
         head = "# The settings of this run, resolved. See: onlinedpo run --help\n"
         text = head + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
         disk.replace(self.config, text.encode())
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-5 is a number, as mlx-lm reads it; YAML 1.1 has it as text."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"),
-    list("-+0123456789"),
-)
-
-
-def parse_yaml(text: str) -> Any:
-    """A YAML text; raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Settings from a YAML file; raises `UsageError` naming the file."""
-    try:
-        values = parse_yaml(path.read_text(encoding="utf-8-sig")) or {}
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        reason = f"{path}:{line} is not YAML: {error.problem}"
-        raise UsageError(reason, hint=_HINT) from error
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise UsageError(f"{path} cannot be read: {reason}", hint=_HINT) from error
-    if not isinstance(values, Mapping):
-        raise UsageError(f"{path} holds no settings", hint=_HINT)
-    return from_mapping(values, str(path))

@@ -18,10 +18,15 @@ from mlx_lm.generate import BatchGenerator
 from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
+from onlinedpo.engine import chat
 from onlinedpo.states.config import Settings
+from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Completion
 
 _PREFILL = 2048
+
+Finished = Callable[[int, Sequence[Completion]], None]
+"""Is told of the completions of one request, by its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,22 +46,34 @@ class Sampler:
         self._tokenizer = tokenizer
         self._settings = settings
         self._eos = sorted(int(i) for i in tokenizer.eos_token_ids)
+        _must_be_batched(model)
+
+    def on(self, model: nn.Module) -> Sampler:
+        """One that draws in the same way from another model of this tokenizer."""
+        if model is self._model:
+            return self
+        return Sampler(model, self._tokenizer, self._settings)
 
     def fits(self, prompt: Sequence[int]) -> bool:
         """Whether a prompt leaves room for at least one token."""
         return len(prompt) < self._settings.max_seq_length
 
-    def sample(self, requests: Sequence[Request]) -> list[list[Completion]]:
+    def sample(
+        self, requests: Sequence[Request], finished: Finished | None = None
+    ) -> list[list[Completion]]:
         """The completions of each request, in order.
 
         The EOS stands at the end of a completion if and only if the model chose it.
+        `finished` is told of the completions of a request as soon as all are there.
         """
         prompts, lengths, caches, samplers = [], [], [], []
-        for request in requests:
+        owner: list[int] = []
+        for place, request in enumerate(requests):
             room = self._settings.max_seq_length - len(request.prompt)
             length = min(room, self._settings.max_completion_length)
             prefilled = self._prefill(request.prompt[:-1])
             for seed in request.seeds:
+                owner.append(place)
                 prompts.append(list(request.prompt[-1:]))
                 lengths.append(length)
                 caches.append(copy.deepcopy(prefilled))
@@ -68,28 +85,43 @@ class Sampler:
             completion_batch_size=len(prompts),
         )
         tokens: list[list[int]] = [[] for _ in prompts]
-        finish = ["length"] * len(prompts)
+        finish = [""] * len(prompts)
         try:
             uids = generator.insert(prompts, lengths, caches=caches, samplers=samplers)
             row = {uid: i for i, uid in enumerate(uids)}
             while responses := generator.next_generated():
                 for response in responses:
-                    tokens[row[response.uid]].append(int(response.token))
-                    if response.finish_reason:
-                        finish[row[response.uid]] = response.finish_reason
+                    i = row[response.uid]
+                    tokens[i].append(int(response.token))
+                    if not response.finish_reason:
+                        continue
+                    finish[i] = response.finish_reason
+                    mates = [j for j, place in enumerate(owner) if place == owner[i]]
+                    if finished and all(finish[j] for j in mates):
+                        prompt = requests[owner[i]].prompt
+                        finished(
+                            owner[i],
+                            [
+                                self._completion(prompt, tokens[j], finish[j])
+                                for j in mates
+                            ],
+                        )
         finally:
             generator.close()
         drawn = iter(zip(tokens, finish, strict=True))
         return [
-            [self._completion(*next(drawn)) for _ in request.seeds]
+            [self._completion(request.prompt, *next(drawn)) for _ in request.seeds]
             for request in requests
         ]
 
-    def _completion(self, tokens: list[int], finish: str) -> Completion:
+    def _completion(
+        self, prompt: Sequence[int], tokens: list[int], finish: str
+    ) -> Completion:
         words = tokens[:-1] if finish == "stop" else tokens
+        text = self._tokenizer.decode(words)
         return Completion(
             tokens=tuple(tokens),
-            text=self._tokenizer.decode(words),
+            text=chat.without_thinking(self._tokenizer, prompt, text),
             finish="stop" if finish == "stop" else "length",
         )
 
@@ -126,3 +158,16 @@ class Sampler:
             )
 
         return draw
+
+
+def _must_be_batched(model: nn.Module) -> None:
+    """Raise `UsageError` for a model whose state after a prompt cannot be shared."""
+    layers = list(make_prompt_cache(model))
+    for layer in layers:
+        layers.extend(getattr(layer, "caches", ()))
+        if not hasattr(layer, "merge"):
+            raise UsageError(
+                "mlx-lm cannot sample from several prompts of this model together (its"
+                f" cache, {type(layer).__name__}, cannot be merged)",
+                hint="Choose a model of another family.",
+            )

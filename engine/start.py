@@ -9,23 +9,25 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from onlinedpo.engine import environment, policy, prompts
-from onlinedpo.engine.chat import encode, must_have_a_template
+from onlinedpo.engine import environment, loading, memory, offline
+from onlinedpo.engine.chat import must_render
 from onlinedpo.engine.constancy import must_be_the_same
-from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.judges.choosing import judge_of
-from onlinedpo.engine.judges.comparison import Judge
+from onlinedpo.engine.data import prompts
+from onlinedpo.engine.data.prompts import Prompts
+from onlinedpo.engine.judges.choosing import Base, judge_of
+from onlinedpo.engine.judges.comparison import Judge, Outside
 from onlinedpo.engine.learner import Learner
+from onlinedpo.engine.loading import Models
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.probe import repeats
-from onlinedpo.engine.prompts import Prompts
+from onlinedpo.engine.reporting import must_be_there
 from onlinedpo.engine.resume import restore
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
@@ -35,8 +37,10 @@ from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import UsageError
+from onlinedpo.states.errors import StorageError, UsageError
+from onlinedpo.states.judges import members
 from onlinedpo.states.lifecycle import LiveMachine
+from onlinedpo.states.objective import must_have_scores
 from onlinedpo.states.order import Order
 from onlinedpo.states.records import ProcessStarted, RunOpened
 
@@ -46,7 +50,7 @@ class _Parts:
     """What a run is made of, once loaded."""
 
     settings: Settings
-    identity: ModelIdentity
+    models: Models
     prompts: Prompts
     policy: Policy
     scorer: Scorer
@@ -60,10 +64,10 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
     Raises `OnlineDPOError` of every kind.  The caller closes `run.journal`.
     """
     folder.check()
-    wanted = {**folder.read_config(), **wanted}
-    journal: Journal | None = None
-    if folder.has_journal():
-        journal = take_up(folder, watch)
+    folder.must_be_writable()
+    wanted = given.over(folder.read_config(), wanted)
+    fresh = not folder.config.exists() and not folder.journal.exists()
+    journal = take_up(folder, watch) if folder.has_journal() else None
     try:
         if journal:
             _must_be_trainable(folder, journal)
@@ -72,17 +76,34 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
             settings = given.resume(journal.ledger.settings, wanted)
         else:
             settings = Settings(**wanted)
-        parts = _load(settings, watch)
+            must_have_scores(settings)
+        must_be_there(settings)
+        parts = _load(settings, begun, watch)
         if journal is None:
-            disk.make_folder(folder.path)
-            # First, so that a crash from here on is resumed without any argument.
-            folder.write_config(settings)
-            journal = Journal.create(folder.journal, uuid.uuid4().bytes, LiveMachine())
+            journal = _begin(folder, parts.settings, fresh)
         return _ready(folder, journal, parts, watch)
     except BaseException:
         if journal:
+            if fresh and journal.ledger.opened is None:
+                folder.unmake()
             journal.close()
         raise
+
+
+def _begin(folder: RunFolder, settings: Settings, fresh: bool) -> Journal:
+    """Make the folder of a new run, with its settings and a journal.
+
+    Where that fails and all of it is `fresh`, nothing is left.
+    """
+    try:
+        disk.make_folder(folder.path)
+        # First, so that a crash from here on is resumed without any argument.
+        folder.write_config(settings)
+        return Journal.create(folder.journal, uuid.uuid4().bytes, LiveMachine())
+    except (OSError, StorageError) as error:
+        if fresh:
+            folder.unmake()
+        raise disk.told(error) if isinstance(error, OSError) else error
 
 
 def _must_be_trainable(folder: RunFolder, journal: Journal) -> None:
@@ -110,22 +131,37 @@ def take_up(folder: RunFolder, watch: Observer) -> Journal:
     return journal
 
 
-def _load(settings: Settings, watch: Observer) -> _Parts:
+def _load(settings: Settings, begun: RunOpened | None, watch: Observer) -> _Parts:
     if not settings.model:
         raise UsageError(
             "a new run needs --model",
             hint="Or try: onlinedpo run --demo",
         )
-    found = prompts.load(
-        settings.data, seed=settings.seed, held_out=settings.val_prompts
-    )
+    watch.doing("reading the data")
+    found = offline.load(settings) if settings.offline_pairs else prompts.load(settings)
+    settings = replace(settings, iters=settings.steps_over(len(found.train)))
     watch.doing("loading the model")
-    identity = identify(settings.model)
-    model, tokenizer = policy.load(identity)
-    must_have_a_template(tokenizer, identity.id)
-    trained = Policy(model, tokenizer, settings)
-    judge = judge_of(settings, identity, trained)
-    return _Parts(settings, identity, found, trained, Scorer(model), judge)
+    models = loading.find(settings, begun.model if begun else None)
+    longest = memory.longest((*found.train, *found.held_out))
+    memory.must_fit(memory.estimate(models, settings, longest), watch.said)
+    trained = loading.load(models, settings, watch.said)
+    must_render(
+        trained.tokenizer,
+        models.base.id,
+        (*found.train, *found.held_out),
+        thinking=settings.enable_thinking,
+    )
+    then = members(begun.judge) if begun else []
+    revisions = {str(j.get("id")): str(j.get("revision", "")) for j in then}
+    judge = None
+    if settings.needs_a_judge:
+        judge = judge_of(settings, Base(models.base, trained, watch.said, revisions))
+    if isinstance(judge, Outside):
+        judge.watched_by(watch)
+        if begun is None:
+            watch.doing("trying the judge")
+            judge.must_answer()
+    return _Parts(settings, models, found, trained, Scorer(trained.model), judge)
 
 
 def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) -> Run:
@@ -138,6 +174,9 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
     if (begun := ledger.opened) is None:
         journal.append([opened])
     else:
+        if settings.offline_pairs and parts.judge is None:
+            # Nobody is asked: a fork may know of another judge, of the labels it has.
+            opened = replace(opened, judge=begun.judge)
         must_be_the_same(begun, opened)
         watch.said(f"going on after step {ledger.steps} of {settings.iters}")
         if different := environment.difference(ledger.environment, now):
@@ -197,23 +236,24 @@ def _that_fit(parts: _Parts, sampler: Sampler, watch: Observer) -> Prompts:
     held_out = [
         messages
         for messages in parts.prompts.held_out
-        if sampler.fits(encode(parts.policy.tokenizer, messages))
+        if sampler.fits(parts.policy.encode(messages))
     ]
     if missing := len(parts.prompts.held_out) - len(held_out):
         watch.said(f"{missing} held-out prompts are longer than max_seq_length")
     if parts.settings.val_prompts and not held_out:
         watch.said("too few prompts to hold any out: no win rate is taken")
-    return Prompts(parts.prompts.train, held_out)
+    return replace(parts.prompts, held_out=held_out)
 
 
 def _opening(journal: Journal, parts: _Parts) -> RunOpened:
+    nobody = "people" if parts.settings.people_judge else "none"
     return RunOpened(
         run_id=journal.run.hex(),
         time=time.time(),
         version=version("onlinedpo"),
         settings=parts.settings.as_dict(),
-        model=parts.identity.as_dict(),
-        judge=parts.judge.identity if parts.judge else {"kind": "people"},
+        model=parts.models.as_dict(),
+        judge=parts.judge.identity if parts.judge else {"kind": nobody},
         data=parts.prompts.describe(),
         initial=parts.policy.initial_digest(),
     )

@@ -91,6 +91,8 @@ class _Judgeable:
             elif isinstance(record, Dropped) and record.ticket == len(self.wanted):
                 self.wanted.append(0)
                 self._contents.append(0)
+            elif isinstance(record, Dropped) and record.reason == Reason.TRUNCATED:
+                self.wanted[record.ticket] = 0
 
     def _add(self, pair: Sampled) -> None:
         content = hash((pair.first.tokens, pair.second.tokens))

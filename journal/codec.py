@@ -19,7 +19,7 @@ from onlinedpo.states.errors import JournalError, JournalNewer
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.turns import Round, Turn
 
-VERSION = 2
+VERSION = 3
 
 KINDS: dict[str, type[Any]] = {
     "run-opened": records.RunOpened,
@@ -41,6 +41,7 @@ KINDS: dict[str, type[Any]] = {
     "rewound": records.Rewound,
     "held-out": records.HeldOut,
     "evaluated": records.Evaluated,
+    "ranked": records.Ranked,
 }
 # In this order they are numbered where a ledger is kept: see `encode_state`.
 STATE_TYPES: list[Any] = [
@@ -185,7 +186,9 @@ def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
         for name, nested in one:
             row[name] = nested(row[name])
         for name, nested in many:
-            row[name] = tuple(map(nested, row[name]))
+            # A record of an earlier version may lack it.
+            if name in row:
+                row[name] = tuple(map(nested, row[name]))
         record = like(**row)
         record.__class__ = kind
         return record

@@ -7,6 +7,7 @@ What is synced here is on the disk, not in its cache: on macOS that takes
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -17,8 +18,33 @@ from itertools import count
 from pathlib import Path
 
 from onlinedpo.journal.crashpoint import reached
+from onlinedpo.states.errors import OnlineDPOError, StorageError
 
 TEMPORARY = ".tmp-"
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def failed(what: str, error: Exception) -> StorageError:
+    """The error to tell the user where `what` failed because the disk did."""
+    remedy = "Free space or repair the disk"
+    if getattr(error, "errno", None) in _REFUSED:
+        remedy = "Make it writable for you"
+    return StorageError(
+        what,
+        hint=f"{remedy}, then start the run again: nothing that was acknowledged is"
+        " lost.",
+    )
+
+
+def told(error: OSError) -> OnlineDPOError:
+    """The error to tell the user where nobody nearer to it had more to say."""
+    what = f"{error.filename}: " if error.filename else ""
+    what += error.strerror or str(error)
+    if error.errno in (*_FULL, *_REFUSED, errno.EIO):
+        return failed(what, error)
+    return OnlineDPOError(what, hint="Nothing that was acknowledged is lost.")
 
 
 def sync(fd: int) -> None:

@@ -116,14 +116,16 @@ def derive(
     into.append([said])
 
 
-def replan(into: Journal, choose: Choose, labels: str) -> Plan:
+def replan(
+    into: Journal, choose: Choose, labels: str, settings: Mapping[str, Any]
+) -> Plan:
     """What is to be trained on again from the start, under the labels of `choose`.
 
-    Raises `UsageError` where no pair has a winner.
+    Raises `UsageError` where these `settings` let no pair be trained on.
     """
     rewinding.must_be_trained_through(into.ledger)
     planned = plan(Reader(into.folder).records(), 0, choose)
-    if not planned.steps:
+    if not planned.steps(settings):
         who = "people" if labels == "human" else "the other judge"
         raise UsageError(
             f"{who} found no winner in any pair that the run is through with",

@@ -14,6 +14,8 @@ from onlinedpo.states.labelling import screen
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import (
     Derived,
+    Dropped,
+    Reason,
     Restored,
     Sampled,
     Verdict,
@@ -60,7 +62,7 @@ def rejudged(folder: Path, source: Source) -> Rejudged:
                 case Verdict(ticket=ticket):
                     verdicts[ticket] = (*verdicts.get(ticket, ()), record)
     derived = _must_be_of(folder, ledger, source)
-    left_out = 0
+    left_out: set[int] = set()
     for place, batch in Reader(source.journal).batches():
         if place.number == derived.frame and place.chain != derived.chain:
             raise _foreign(folder, f"frame {place.number} is another one")
@@ -75,10 +77,17 @@ def rejudged(folder: Path, source: Source) -> Rejudged:
                 raise _foreign(folder, f"pair {pair.pair} is {names[pair.ticket]}")
             # What reads the same and what is there twice is never judged.
             single = pair.repeats not in names and screen(pair, 0.0) is None
-            left_out += pair.ticket not in names and single
+            if pair.ticket not in names and single:
+                left_out.add(pair.ticket)
+        # Nor is what the run itself had not judged.
+        left_out -= {
+            record.ticket
+            for record in batch
+            if isinstance(record, Dropped) and record.reason == Reason.TRUNCATED
+        }
     opened = ledger.opened
     assert opened is not None
-    return Rejudged(opened.judge, ledger.settings, verdicts, left_out)
+    return Rejudged(opened.judge, ledger.settings, verdicts, len(left_out))
 
 
 def _must_be_of(folder: Path, ledger: Ledger, source: Source) -> Derived:

@@ -26,7 +26,7 @@ from onlinedpo.journal.reader import (
     segments,
 )
 from onlinedpo.states import records
-from onlinedpo.states.errors import JournalError, OnlineDPOError, RunLocked
+from onlinedpo.states.errors import JournalError, RunLocked, StorageError
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import Move
 
@@ -144,7 +144,7 @@ class Journal:
 
     def _write(self, payload: bytes) -> None:
         if self._poisoned:
-            raise JournalError(self._poisoned, hint="Start the run again.")
+            raise StorageError(self._poisoned, hint="Start the run again.")
         at = self._position
         data, chain = frames.encode_frame(at.run, at.chain, at.number + 1, payload)
         where = f"{path_of(self.folder, at.segment)}: frame {at.number + 1}"
@@ -159,7 +159,7 @@ class Journal:
             reached("journal.sync")
         except OSError as error:
             self._poisoned = f"{where}: {error.strerror}"
-            raise _io_error(self._poisoned) from error
+            raise _io_error(self._poisoned, error) from error
         self._position = Position(
             at.run, at.segment, at.length + len(data), at.number + 1, chain
         )
@@ -172,7 +172,7 @@ class Journal:
             disk.replace(path, segment.encode())
             fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
         except OSError as error:
-            raise _io_error(f"{path}: {error.strerror}") from error
+            raise _io_error(f"{path}: {error.strerror}", error) from error
         if self._fd != -1:
             os.close(self._fd)
         self._fd = fd
@@ -193,7 +193,7 @@ class Journal:
                 self._cut(tail)
             self.cuts = self._untold()
         except OSError as error:
-            raise _io_error(f"{last}: {error.strerror}") from error
+            raise _io_error(f"{last}: {error.strerror}", error) from error
 
     def _cut(self, tail: Tail) -> None:
         """Keep a torn tail in quarantine, then cut it off."""
@@ -239,9 +239,5 @@ class Journal:
         return self.folder.parent / "quarantine"
 
 
-def _io_error(message: str) -> OnlineDPOError:
-    return JournalError(
-        f"the journal could not be written: {message}",
-        hint="Free space or repair the disk, then start the run again: nothing that was"
-        " acknowledged is lost.",
-    )
+def _io_error(where: str, error: OSError) -> StorageError:
+    return disk.failed(f"the journal could not be written: {where}", error)

@@ -34,17 +34,25 @@ def decide(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:
     return _drop(verdicts[0].ticket, reason or Reason.NO_MAJORITY, told, now)
 
 
-def by_judge(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
-    """The last verdicts of each judge, one for each order, in the order they came."""
-    judges: list[tuple[object, dict[str, Verdict]]] = []
+def all_by_judge(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """The verdicts of each judge, in the order they came."""
+    judges: list[list[Verdict]] = []
     for verdict in verdicts:
-        for judge, said in judges:
-            if judge == verdict.judge:
-                said[verdict.shown] = verdict
+        for said in judges:
+            if said[0].judge == verdict.judge:
+                said.append(verdict)
                 break
         else:
-            judges.append((verdict.judge, {verdict.shown: verdict}))
-    return [[*said.values()] for _, said in judges]
+            judges.append([verdict])
+    return judges
+
+
+def by_judge(verdicts: Iterable[Verdict]) -> list[list[Verdict]]:
+    """The last verdicts of each judge, one for each order, in the order they came."""
+    return [
+        [*{verdict.shown: verdict for verdict in said}.values()]
+        for said in all_by_judge(verdicts)
+    ]
 
 
 def _opinion(verdicts: Sequence[Verdict], now: float) -> Label | Dropped:

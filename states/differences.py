@@ -48,7 +48,9 @@ class Outline:
             case r.Step():
                 sampled = [(turns[n].sampled, turns[n].label) for n in record.tickets]
                 names = tuple(pair.pair for pair, _ in sampled if pair)
-                sides = tuple(str(label.chosen) for _, label in sampled if label)
+                sides = tuple(
+                    str(label.chosen or label.reason) for _, label in sampled if label
+                )
                 self._outcomes |= zip(names, sides, strict=True)
                 self.steps.append(
                     Taken(

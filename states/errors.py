@@ -13,6 +13,11 @@
     +- TrainingDiverged           7   a loss or gradient is not finite
     +- NothingToLearn             8   the judge decides no pair any more
     +- WaitingForPeople           3   nothing can be done until people have answered
+    +- JudgeFailed               10   a function as judge raised, or returned no verdict
+    +- StorageError              11   a disk is full, read-only or failing
+    +- Unanswered                 1   a judge elsewhere has not answered all
+       +- JudgeUnreachable        9   its server cannot be reached, or sends us away
+       +- JudgeLeft             130   the user did not wait for it
 
 Messages say what failed, where and why;
 `hint` says what to do.  `cli.main` is the only place that turns them into text.
@@ -20,7 +25,7 @@ Messages say what failed, where and why;
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 
@@ -102,3 +107,38 @@ class NothingToLearn(OnlineDPOError):
     """Round after round no pair got a label."""
 
     exit_code = 8
+
+
+class StorageError(JournalError):
+    """What has to be on the disk cannot be put there: it is full, or read-only."""
+
+    exit_code = 11
+
+
+class JudgeFailed(OnlineDPOError):
+    """A function as judge raised an error, or returned what can be no verdict."""
+
+    exit_code = 10
+
+
+class Unanswered(OnlineDPOError):
+    """A judge elsewhere has not answered all that it was asked."""
+
+    def __init__(
+        self, message: str, *, hint: str = "", came: Sequence[Any] = ()
+    ) -> None:
+        """`came` are its verdicts on the first of the comparisons, if it got so far."""
+        super().__init__(message, hint=hint)
+        self.came = came
+
+
+class JudgeUnreachable(Unanswered):
+    """The judge's server cannot be reached: that says nothing of any pair."""
+
+    exit_code = 9
+
+
+class JudgeLeft(Unanswered):
+    """The user asked to leave while the judge was thinking."""
+
+    exit_code = 130

@@ -1,8 +1,7 @@
-"""Settings as they are given: by flags, a file, or the journal of a run."""
+"""Settings of several sources together: flags, a file, the journal of a run."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
@@ -11,33 +10,30 @@ from onlinedpo.states.checks import plain, typed
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import SettingsChanged, UsageError
 
-ALIASES = {
-    "loss_type": "dpo_cpo_loss_type",
-    "train_type": "fine_tune_type",
-    "gradient_accumulation_steps": "grad_accumulation_steps",
+INSTEAD = {
+    "iters": "epochs",
+    "data": "hf_dataset",
+    "learning_rate": "lr_schedule",
+    "beta": "beta_schedule",
 }
+"""Settings that another one replaces, where that one is given."""
 
 
-def from_mapping(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Known settings out of a YAML mapping or the flags, aliases translated.
+def over(below: Mapping[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of two sources, of which the one above wins.
 
-    Raises `UsageError` for an unknown key, with the nearest known one.
+    Where it gives one of a pair of which the other replaces it, that other goes: a
+    flag --learning-rate counts, whatever schedule the file has.  Of lora_parameters
+    each part counts for itself.
     """
-    known = {f.name for f in fields(Settings)}
-    settings: dict[str, Any] = {}
-    for key, value in values.items():
-        name = ALIASES.get(key, key)
-        if name not in known:
-            near = difflib.get_close_matches(str(key), [*known, *ALIASES], n=1)
-            hint = f"Did you mean '{near[0]}'?" if near else "See onlinedpo run --help."
-            raise UsageError(f"unknown setting '{key}' in {where}", hint=hint)
-        if name in settings:
-            raise UsageError(
-                f"'{name}' is given twice in {where}, once as '{key}'",
-                hint="Keep one of the two.",
-            )
-        settings[name] = value
-    return settings
+    merged = {**below, **above}
+    for name, instead in INSTEAD.items():
+        if above.get(name) and not above.get(instead) and below.get(instead):
+            merged[instead] = None
+    parts = below.get("lora_parameters"), above.get("lora_parameters")
+    if isinstance(parts[0], Mapping) and isinstance(parts[1], Mapping):
+        merged["lora_parameters"] = {**parts[0], **parts[1]}
+    return merged
 
 
 def in_force(journalled: Mapping[str, Any]) -> Settings:
@@ -59,26 +55,29 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
 
     Raises `SettingsChanged` with a diff where a change could alter the result.
     """
-    # A run from before a setting existed had its default.
-    journalled = {**Settings().as_dict(), **journalled}
-    resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
+    before = in_force(journalled).as_dict()
     hints = get_type_hints(Settings)
-    wanted = {name: typed(name, value, hints[name]) for name, value in wanted.items()}
+    after = over(
+        before,
+        {name: typed(name, value, hints[name]) for name, value in wanted.items()},
+    )
+    resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
     refused = [
-        f"  {name}: {journalled[name]!r} -> {value!r}"
-        for name, value in wanted.items()
-        if name not in resumable and plain(value) != plain(journalled[name])
+        f"  {name}: {before[name]!r} -> {value!r}"
+        for name, value in after.items()
+        if name not in resumable and plain(value) != plain(before[name])
     ]
     if refused:
         raise SettingsChanged(
             "these settings would change a run that has begun:\n" + "\n".join(refused),
             hint="Leave them as they were, or start another run folder with them.",
         )
-    return Settings(**{**journalled, **wanted})
+    return Settings(**after)
 
 
 FIXED_BY_COPY = (
-    *("model", "data", "seed", "val_prompts", "max_seq_length"),
+    *("model", "data", "offline_pairs", "seed", "val_prompts", "max_seq_length"),
+    *("quantize", "chat_template", "resume_adapter_file", "reference_model_path"),
     *("fine_tune_type", "num_layers", "lora_parameters"),
     *("optimizer", "optimizer_config"),
 )
@@ -92,7 +91,7 @@ def fork(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> dict[str, 
     fit.
     """
     before = in_force(journalled)
-    after = in_force({**before.as_dict(), **wanted})
+    after = in_force(over(before.as_dict(), wanted))
     changed = changes(before, after)
     if refused := [name for name in FIXED_BY_COPY if name in changed]:
         raise UsageError(

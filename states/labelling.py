@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-from onlinedpo.states import seeds
+from onlinedpo.states import offline, seeds
 from onlinedpo.states.config import Settings
 from onlinedpo.states.deciding import decide as decide
 from onlinedpo.states.lifecycle import Phase
@@ -30,29 +30,41 @@ from onlinedpo.states.turns import Turn
 _NO_WINNER = {"tie": Reason.TIE, "bad": Reason.BAD, "skip": Reason.SKIPPED}
 
 
-def screen(sampled: Sampled, now: float) -> Dropped | None:
-    """A pair that needs no judge: both completions read the same."""
+def screen(sampled: Sampled, now: float, truncated: str = "keep") -> Dropped | None:
+    """A pair that needs no judge: both completions read the same, or were cut.
+
+    `truncated` says which cut pairs: "keep" none, "drop" those with a completion that
+    did not end by itself, "drop-both" those with two such.
+    """
+    cut = [c.finish == "length" for c in (sampled.first, sampled.second)]
     if sampled.first.text == sampled.second.text:
-        return Dropped(
-            ticket=sampled.ticket, reason=Reason.IDENTICAL, detail="", time=now
-        )
-    return None
+        reason = Reason.IDENTICAL
+    elif (truncated == "drop" and any(cut)) or (truncated == "drop-both" and all(cut)):
+        reason = Reason.TRUNCATED
+    else:
+        return None
+    return Dropped(ticket=sampled.ticket, reason=reason, detail="", time=now)
 
 
 def submit(
     fresh: Sequence[Sampled], settings: Settings, asked: int, now: float
 ) -> list[Record]:
-    """What becomes of fresh pairs: identical completions have nothing to say.
+    """What becomes of fresh pairs: those that need no judge end here.
 
-    The others go to the judge, or to people at once where they judge all.
+    The others go to the judge, or to people at once where they judge all.  What is from
+    a file is labelled by it.
     """
-    dropped = [drop for pair in fresh if (drop := screen(pair, now))]
+    cut = settings.truncated
+    dropped = [drop for pair in fresh if (drop := screen(pair, now, cut))]
     known = {drop.ticket for drop in dropped}
     tickets = tuple(pair.ticket for pair in fresh if pair.ticket not in known)
     facts: list[Record] = [*dropped]
     if tickets:
         facts.append(Submitted(tickets=tickets, time=now))
-    if settings.people_judge:
+    if settings.offline_pairs:
+        kept = [pair for pair in fresh if pair.ticket in tickets]
+        facts += offline.labels(kept, settings.seed, now)
+    elif settings.people_judge:
         facts += people_judge(tickets, settings, asked, now)
     return facts
 
@@ -63,7 +75,8 @@ def doubt(
     """A judge's decisions, or people asked instead of it.
 
     They are asked where the judge is not sure enough, and of a random share, as far as
-    the budget goes; `asked` answers have been asked of them before.
+    the budget goes; `asked` answers have been asked of them before.  A tie on which
+    nobody is asked is a label where ties are trained on.
     """
     facts: list[Label | Dropped | Escalated] = []
     for decision in decisions:
@@ -72,8 +85,25 @@ def doubt(
             _ask(decision.ticket, why, settings, asked, decision.time) if why else None
         )
         asked += sent.slots if sent else 0
-        facts.append(sent or decision)
+        facts.append(sent or _kept(decision, settings))
     return facts
+
+
+def _kept(decision: Label | Dropped, settings: Settings) -> Label | Dropped:
+    tie = isinstance(decision, Dropped) and decision.reason == Reason.TIE
+    return _tie(decision) if tie and settings.ties != "drop" else decision
+
+
+def _tie(decision: Label | Dropped) -> Label:
+    """A judge's tie, as a label: neither is better."""
+    return Label(
+        ticket=decision.ticket,
+        chosen=None,
+        source="judge",
+        confidence=0.5,
+        time=decision.time,
+        reason=Reason.TIE,
+    )
 
 
 def people_judge(
@@ -172,6 +202,9 @@ def settle(turn: Turn, rule: str, now: float, *, may_ask: bool = True) -> list[R
         decided = decide(turn.verdicts, now)
         if isinstance(decided, Label):
             return [decided]
+        if decided.reason == Reason.TIE:
+            # Else it would have been dropped, and nobody could have labelled it.
+            return [_tie(decided)]
     return [Withdrawn(ticket=ticket, time=now), *([wanted] if wanted else [])]
 
 

@@ -79,6 +79,11 @@ class Ledger(Standing):
                 self.restored[sampled.ticket] = record
             case r.Rewound():
                 self._rewind(record)
+            case r.Ranked(ticket=ticket):
+                turn = self._turn(ticket)
+                self._expect(
+                    turn.phase is Phase.SAMPLED, f"prompt {ticket} is ranked too late"
+                )
             case r.HeldOut():
                 self.reference = record
             case r.Evaluated():
@@ -98,13 +103,17 @@ class Ledger(Standing):
 
     def _sampled(self, pair: r.Sampled) -> None:
         turn = self._admit(pair.ticket)
+        drawn = pair.step == self.steps
         if pair.repeats is not None:
             self.place -= 1
             if self.again and self.again[0][0] == pair.repeats:
                 self.again.popleft()
+            else:
+                drawn = False
         turn.sampled = pair
         self._fire(pair.ticket, "sample")
         self.round.add_sampled(pair)
+        self.round.fresh += drawn
 
     def _escalated(self, asked: r.Escalated) -> None:
         turn = self._judging(asked.ticket, "people are asked")
@@ -146,7 +155,10 @@ class Ledger(Standing):
         turn.label = label
         if label.source == "judge" and not again and not turn.slots:
             self.round.judged += 1
-            self.round.agreed += 1
+            if label.chosen:
+                self.round.agreed += 1
+            else:
+                self.round.unsettled[label.reason] += 1
 
     def _dropped(self, drop: r.Dropped) -> None:
         if drop.ticket == self.next_ticket:
@@ -164,7 +176,8 @@ class Ledger(Standing):
 
     def _rewind(self, rewound: r.Rewound) -> None:
         self._expect(rewound.to <= self.steps, f"step {rewound.to} is yet to come")
-        self.steps, self.last_step, self.round = rewound.to, None, Round()
+        self.steps, self.last_step = rewound.to, None
+        self.round = self.last_round = Round()
         for step in [s for s in self.checkpoints if s > self.steps]:
             del self.checkpoints[step]
         self.evaluations = [e for e in self.evaluations if e.step <= self.steps]
@@ -206,6 +219,8 @@ class Ledger(Standing):
         self.last_step = step
         for what, seconds in step.seconds.items():
             self.seconds[what] = self.seconds.get(what, 0.0) + seconds
+        if self.round.fresh:
+            self.last_round = self.round
         self.round = Round()
         if step.state:
             self.checkpoints[step.index] = step.state

@@ -38,12 +38,12 @@ class NextTurn:
     prompt: int
     repeats: int | None = None
 
-    def keys(self, seed: int) -> list[int]:
-        """The seeds of its two completions."""
+    def keys(self, seed: int, count: int) -> list[int]:
+        """The seeds of so many completions."""
         again = () if self.repeats is None else ("again", self.ticket)
         return [
             seeds.derive(seed, "draw", self.epoch, self.prompt, k, *again)
-            for k in (0, 1)
+            for k in range(count)
         ]
 
 

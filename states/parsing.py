@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Literal
 
+from onlinedpo.states.parsing_scores import choice, choice_fits, scores, scores_fit
+from onlinedpo.states.parsing_text import (
+    generated,
+    served,
+    served_fits,
+    without_chances,
+)
+from onlinedpo.states.reading import MIN_MASS as MIN_MASS
+from onlinedpo.states.reading import Reading, side_shown
 from onlinedpo.states.records import Shown, Verdict
-
-Winner = Literal["first", "second", "tie"]
-Reading = tuple[Winner | None, str]
-"""(winner in pair coordinates, or None and how the judge failed)."""
-
-MIN_MASS = 0.01
-"""Probability that both letters must have together: below it, that is no answer."""
 
 _SPELLED = ("A", " A", "B", " B")
 _SPELLINGS = math.log(2)
@@ -40,7 +41,7 @@ def letters(logprobs: tuple[float, ...], shown: Shown, raw: str) -> Reading:
         return None, f"neither A nor B is likely ({mass:.2g}); it would say {raw!r}"
     if a == b:
         return "tie", ""
-    return ("first" if (a > b) == (shown == "first-second") else "second"), ""
+    return side_shown(0 if a > b else 1, shown), ""
 
 
 def letters_fit(logprobs: tuple[float, ...], raw: str) -> bool:
@@ -61,10 +62,29 @@ def letters_fit(logprobs: tuple[float, ...], raw: str) -> bool:
     return math.exp(a) + math.exp(b) + least <= 1 + _ROUNDING
 
 
-PARSER_VERSION = 1
-"""Recorded with every verdict; raise it when a verdict is read in another way."""
+LETTERS, GENERATED, SERVED, SCORES, CHOICE = range(1, 6)
+"""Versions of the reading; each is recorded with the verdicts that it read.
 
-PARSERS: Mapping[int, Callable[[tuple[float, ...], Shown, str], Reading]] = {1: letters}
+The letters' log-probabilities; generated text; letters of a server; scores of each
+completion; a choice between the two.
+"""
+
+PARSERS: Mapping[int, Callable[[tuple[float, ...], Shown, str], Reading]] = {
+    LETTERS: letters,
+    GENERATED: generated,
+    SERVED: served,
+    SCORES: scores,
+    CHOICE: choice,
+}
+
+FITS: Mapping[int, Callable[[tuple[float, ...], str], bool]] = {
+    LETTERS: letters_fit,
+    GENERATED: without_chances,
+    SERVED: served_fits,
+    SCORES: scores_fit,
+    CHOICE: choice_fits,
+}
+"""Whether what is recorded of an output can have been put out together."""
 
 
 def read_again(verdict: Verdict) -> Reading:

@@ -7,7 +7,6 @@ that turn together.  Times are Unix seconds and data only: nothing is decided by
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -19,64 +18,18 @@ from onlinedpo.states.answers import Shown as Shown
 from onlinedpo.states.answers import Side as Side
 from onlinedpo.states.answers import Vote as Vote
 from onlinedpo.states.answers import Withdrawn as Withdrawn
+from onlinedpo.states.held_out import Evaluated as Evaluated
+from onlinedpo.states.held_out import HeldOut as HeldOut
 from onlinedpo.states.opening import Derived as Derived
 from onlinedpo.states.opening import ProcessStarted as ProcessStarted
 from onlinedpo.states.opening import RunOpened as RunOpened
 from onlinedpo.states.opening import TailCut as TailCut
 from onlinedpo.states.reasons import Reason as Reason
 from onlinedpo.states.reasons import Why as Why
-
-Finish = Literal["stop", "length"]
-Messages = tuple[dict[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Completion:
-    """What the policy wrote: token ids as sampled, the EOS included if it came."""
-
-    tokens: tuple[int, ...]
-    text: str
-    finish: Finish
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sampled:
-    """Two completions of one prompt, drawn from the policy after `step` steps.
-
-    `repeats` is the ticket whose prompt, or whose pair, gets another turn with this.
-    """
-
-    ticket: int
-    epoch: int
-    prompt: int
-    messages: Messages
-    prompt_tokens: tuple[int, ...]
-    first: Completion
-    second: Completion
-    step: int
-    time: float
-    repeats: int | None = None
-
-    @property
-    def pair(self) -> str:
-        """The pair's name: its ticket and a digest of its tokens."""
-        digest = hashlib.blake2b(digest_size=4)
-        for ids in (self.prompt_tokens, self.first.tokens, self.second.tokens):
-            digest.update(repr(ids).encode())
-        return f"{self.ticket:06d}-{digest.hexdigest()}"
-
-    def is_again(self, other: Sampled) -> bool:
-        """Whether it is the very pair of another turn, and not just of its prompt."""
-        return (self.first, self.second) == (other.first, other.second)
-
-    def side(self, side: Side) -> Completion:
-        """The completion on one side."""
-        return self.first if side == "first" else self.second
-
-    @property
-    def truncated(self) -> bool:
-        """Whether either completion hit `max_completion_length`."""
-        return "length" in (self.first.finish, self.second.finish)
+from onlinedpo.states.sampled import Completion as Completion
+from onlinedpo.states.sampled import Finish as Finish
+from onlinedpo.states.sampled import Messages as Messages
+from onlinedpo.states.sampled import Sampled as Sampled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +48,8 @@ class Verdict:
     the judge failed, and then `failure` says how.  `logprobs` are the natural-log
     probabilities of the answers A and B, in the order shown; empty where the judge
     names a winner and no probability.  `attempt` counts from 1 where it is asked again.
+    `penalties` were taken off the first and the second completion of the pair: see
+    `states.penalties`; `winner` is the one after that.
     """
 
     ticket: int
@@ -109,22 +64,45 @@ class Verdict:
     attempt: int
     seconds: float
     time: float
+    penalties: tuple[float, ...] = ()
+
+    def scores(self) -> tuple[float, ...]:
+        """What A and B score, in nats: log-probabilities without the penalties."""
+        if not self.penalties:
+            return self.logprobs
+        places = 1 if self.shown == "first-second" else -1
+        taken = self.penalties[::places]
+        return tuple(p - lost for p, lost in zip(self.logprobs, taken, strict=True))
 
     def probability_first(self) -> float:
         """The judge's probability that the pair's first completion is better."""
         if not self.logprobs:
             return {"first": 1.0, "second": 0.0}.get(str(self.winner), 0.5)
-        a, b = self.logprobs
+        a, b = self.scores()
         p_a = 1.0 / (1.0 + math.exp(min(b - a, 700.0)))
         return p_a if self.shown == "first-second" else 1.0 - p_a
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """The completions of one prompt, compared with each other before two were paired.
+
+    A verdict's `ticket` is here the number of its comparison: see `states.pairing`.
+    """
+
+    ticket: int
+    verdicts: tuple[Verdict, ...]
+    time: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """The decision on a pair, which stands until the next step is taken.
 
-    `chosen` is None where people decided that neither is better; `reason` then says how
-    (one of `Reason`), and the next step drops the pair.
+    `chosen` is None where it was decided that neither is better; `reason` then says how
+    (one of `Reason`).  The next step drops the pair, or trains on it if that is a tie
+    and the setting `ties` wants it.  `confidence` is the judge's probability that the
+    chosen one is better (of a tie one half), or the share of people who agree.
     """
 
     ticket: int
@@ -193,54 +171,13 @@ class Rewound:
     time: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldOut:
-    """The reference's answers to the held-out prompts, in their order."""
-
-    prompts: tuple[Messages, ...]
-    completions: tuple[Completion, ...]
-    time: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluated:
-    """The policy after `step` steps, judged against the reference on held-out prompts.
-
-    `outcomes` has one of "win", "tie", "loss", "failed" for each prompt.
-    """
-
-    step: int
-    completions: tuple[Completion, ...]
-    outcomes: tuple[str, ...]
-    seconds: float
-    time: float
-
-    @property
-    def win_rate(self) -> float:
-        """Wins plus half the ties, over the prompts the judge could decide."""
-        decided = [o for o in self.outcomes if o != "failed"]
-        if not decided:
-            return float("nan")
-        return (decided.count("win") + decided.count("tie") / 2) / len(decided)
-
-    @property
-    def ended(self) -> float:
-        """The share of answers that the policy ended by itself."""
-        stops = [c.finish == "stop" for c in self.completions]
-        return sum(stops) / len(stops)
-
-    @property
-    def mean_length(self) -> float:
-        """Mean length in tokens."""
-        return sum(len(c.tokens) for c in self.completions) / len(self.completions)
-
-
 Record = (
     RunOpened
     | Derived
     | ProcessStarted
     | TailCut
     | Sampled
+    | Ranked
     | Submitted
     | Verdict
     | Label

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 from onlinedpo.states import labelling
 from onlinedpo.states.ledger import Ledger
@@ -23,6 +23,7 @@ from onlinedpo.states.records import (
     Verdict,
     Vote,
 )
+from onlinedpo.states.standing import trains_ties
 from onlinedpo.states.turns import Turn
 
 
@@ -68,11 +69,15 @@ class Plan:
         """The tickets of all pairs, in order."""
         return tuple(sorted(pair.sampled.ticket for pair in self.pairs))
 
-    @property
-    def steps(self) -> int:
-        """How many of the batches have a pair with a winner."""
-        winners = {p.sampled.ticket for p in self.pairs if p.label.chosen}
-        return sum(not winners.isdisjoint(batch) for batch in self.batches)
+    def steps(self, settings: Mapping[str, Any]) -> int:
+        """How many of the batches have a pair that is trained on, by these settings."""
+        ties = trains_ties(settings)
+        trained = {
+            pair.sampled.ticket
+            for pair in self.pairs
+            if pair.label.chosen or (ties and pair.label.reason == Reason.TIE)
+        }
+        return sum(not trained.isdisjoint(batch) for batch in self.batches)
 
     def corrected(self) -> tuple[str, ...]:
         """Names of the pairs that have another label than they were trained on with."""

@@ -78,6 +78,6 @@ class Selection:
 
 def source_of(record: r.Record) -> str:
     """Who spoke in a record: "judge", "human" or "file"; empty where nobody did."""
-    if isinstance(record, r.Verdict):
+    if isinstance(record, r.Verdict | r.Ranked):
         return "judge"
     return record.source if isinstance(record, r.Label | r.Vote) else ""

@@ -7,13 +7,18 @@ person saved; so it does not grow with the journal.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onlinedpo.states import records as r
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.turns import LabelledPair, Round, Turn
+
+
+def trains_ties(settings: Mapping[str, Any]) -> bool:
+    """Whether settings, as the journal keeps them, want ties to be trained on."""
+    return settings.get("ties", "drop") != "drop"
 
 
 class Standing:
@@ -44,6 +49,8 @@ class Standing:
         self.finished: Counter[Phase] = Counter()
         self.dropped: Counter[str] = Counter()
         self.round = Round()
+        self.last_round = Round()
+        """The tally of the last step before which the policy drew anything."""
         self.seconds: dict[str, float] = {}
         self.checkpoints: dict[int, str] = {}
         self.last_step: r.Step | None = None
@@ -86,7 +93,7 @@ class Standing:
         for planned in self.planned:
             for ticket in planned:
                 turn = self.turns.get(ticket)
-                if turn and not (turn.label and turn.label.reason):
+                if turn and (turn.label is None or self.trains_on(turn.label)):
                     return planned
         return None
 
@@ -105,20 +112,29 @@ class Standing:
             return labelled[:size]
         return []
 
+    def trains_on(self, label: r.Label) -> bool:
+        """Whether a pair with this label is trained on: it has a winner, or is a tie.
+
+        Ties are trained on where the setting `ties` wants it.
+        """
+        if label.chosen:
+            return True
+        return label.reason == r.Reason.TIE and trains_ties(self.settings)
+
     def labelled(self) -> list[LabelledPair]:
-        """All pairs with a winner, in the order of their tickets."""
+        """All pairs to be trained on, in the order of their tickets."""
         return [
             LabelledPair(turn.sampled, turn.label)
             for turn in self.in_phase(Phase.LABELLED)
-            if turn.sampled and turn.label and turn.label.chosen
+            if turn.sampled and turn.label and self.trains_on(turn.label)
         ]
 
     def undecided(self) -> list[r.Label]:
-        """Labels without a winner: they stand until the next step is taken."""
+        """Labels not to be trained on: they stand until the next step is taken."""
         return [
             turn.label
             for turn in self.in_phase(Phase.LABELLED)
-            if turn.label and not turn.label.chosen
+            if turn.label and not self.trains_on(turn.label)
         ]
 
     def settled_without_winner(self) -> list[r.Label]:

@@ -68,10 +68,20 @@ class LabelledPair:
     label: r.Label
 
     @property
+    def tied(self) -> bool:
+        """Whether neither side is better: then it is trained on as a tie."""
+        return self.label.chosen is None
+
+    @property
     def chosen(self) -> r.Side:
-        """The better side."""
-        assert self.label.chosen is not None
-        return self.label.chosen
+        """The better side; of a tie the first, and no loss depends on which."""
+        return self.label.chosen or "first"
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """Tokens of the chosen and of the rejected completion."""
+        first, second = len(self.sampled.first.tokens), len(self.sampled.second.tokens)
+        return (first, second) if self.chosen == "first" else (second, first)
 
 
 @dataclass(slots=True)
@@ -79,6 +89,9 @@ class Round:
     """What was sampled and judged since the last step."""
 
     sampled: int = 0
+    fresh: int = 0
+    """Those that the policy drew: not a pair's next turn with a corrected label."""
+    completions: int = 0
     tokens: int = 0
     ended: int = 0
     truncated: int = 0
@@ -92,6 +105,7 @@ class Round:
         """Count a fresh pair."""
         self.sampled += 1
         self.truncated += pair.truncated
-        for completion in (pair.first, pair.second):
+        for completion in (pair.first, pair.second, *pair.others):
+            self.completions += 1
             self.tokens += len(completion.tokens)
             self.ended += completion.finish == "stop"

@@ -1,45 +1,27 @@
-"""What an audit tells of the judge: as JSON, and in lines for the terminal."""
+"""What an audit tells of the judges: as JSON, and in lines for the terminal."""
 
 from __future__ import annotations
 
-import math
-import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 from onlinedpo.cli import words
-from onlinedpo.cli.audit.judge_warnings import warnings
+from onlinedpo.cli.audit import one_judge
+from onlinedpo.cli.audit.one_judge import wrapped
 from onlinedpo.cli.figures import plain, told
+from onlinedpo.states.judges import BRIEF, name_of
 from onlinedpo.states.measuring import judge_figures as figures
-from onlinedpo.states.measuring.agreement import ENOUGH
-from onlinedpo.states.measuring.judge_figures import BesidePeople, Drift
-from onlinedpo.states.measuring.judge_record import IDENTITY, Judge, JudgeRecord
-from onlinedpo.states.measuring.judged_pair import CLEAR, MATCHED
+from onlinedpo.states.measuring.judge_record import JudgeRecord
 
-_WIDTH = 88
-_ROWS = (
-    ("keeps its choice when swapped", "consistency"),
-    ("what is shown first wins", "first_wins"),
-    ("no winner could be read", "failures"),
-    ("ties", "ties"),
-    ("the longer wins", "longer_wins"),
-    (f"  lengths within {MATCHED:.0%}", "longer_wins_matched"),
-    (f"  {CLEAR:g} times as long or more", "longer_wins_clear"),
-    ("as 'the longest' would choose", "as_longest"),
-    ("as 'the first' would choose", "as_first"),
-)
-_OUTCOMES = (
-    ("decided", "decided"),
-    ("orders disagree", "disagreed"),
-    ("tie", "tied"),
-    ("failed", "failed"),
-)
+_DIGESTS = ("weights", "source")
 
 
 def facts(record: JudgeRecord) -> dict[str, Any]:
-    """Every figure of every judge, with warnings; None where one is undefined."""
+    """Every figure of every judge, and of their panel; None where one is undefined."""
     return {
-        "judges": [_judge(record, judge) for judge in record.judges.values()],
+        "judges": [one_judge.facts(record, judge) for judge in record.judges.values()],
+        "panel": _panel(record),
         "labels": record.labels(),
         "escalations": dict(record.asked),
     }
@@ -47,9 +29,14 @@ def facts(record: JudgeRecord) -> dict[str, Any]:
 
 def lines(facts: dict[str, Any]) -> list[str]:
     """The same for people, at most 88 columns wide."""
-    told = [line for judge in facts["judges"] for line in [*_judge_lines(judge), ""]]
+    told: list[str] = []
+    for number, judge in enumerate(facts["judges"], start=1):
+        title = f"judge {number}: " if facts["panel"] else "judge "
+        told += [*one_judge.lines(judge, title + _named(judge["judge"])), ""]
+    if facts["panel"]:
+        told += [*_panel_lines(facts["panel"]), ""]
     if not facts["judges"]:
-        told = ["no model has judged a pair in this run", ""]
+        told = ["nothing but people has judged a pair in this run", ""]
     labels = facts["labels"]
     line = (
         f"labels: {labels['judge']} by a judge, {labels['human']} by people,"
@@ -57,174 +44,44 @@ def lines(facts: dict[str, Any]) -> list[str]:
     )
     if labels["without_winner"]:
         line += f" and {labels['without_winner']} without a winner"
-    told += _wrapped(line)
+    told += wrapped(line)
     if asked := facts["escalations"]:
         reasons = ", ".join(f"{words.safe(why)} {n}" for why, n in asked.items())
-        told += _wrapped(f"pairs sent to people: {reasons}")
+        told += wrapped(f"pairs sent to people: {reasons}")
     return told
 
 
-def _judge(record: JudgeRecord, judge: Judge) -> dict[str, Any]:
-    pairs = judge.pairs()
-    measures = {name: figures.figure(name, pairs) for name in figures.FIGURES}
-    drift = figures.drift(judge)
-    everybody, by_lot = (
-        figures.beside_people(record.beside_people(judge, at_random=at_random))
-        for at_random in (False, True)
-    )
-    return {
-        "judge": {key: judge.identity.get(key) for key in IDENTITY},
-        "pairs": pairs.total(),
-        "verdicts": len(judge.seconds),
-        "figures": {name: plain(measure) for name, measure in measures.items()},
-        "drift": _drift(drift),
-        "people": {"all": _beside(everybody), "random_share": _beside(by_lot)},
-        "cost": _cost(judge),
-        "warnings": warnings(measures, drift, everybody, by_lot),
-    }
+def _panel(record: JudgeRecord) -> dict[str, Any] | None:
+    """What the judges decide together, and how far each two of them agree."""
+    if record.panel is None:
+        return None
+    together = []
+    for (i, one), (k, other) in combinations(enumerate(record.judges.values(), 1), 2):
+        agrees = figures.together(one, other)
+        raw, kappa = plain(agrees.raw), plain(agrees.kappa)
+        together.append({"judges": [i, k], "raw": raw, "kappa": kappa})
+    return {**one_judge.facts(record, record.panel), "together": together}
 
 
-def _drift(drift: Drift) -> dict[str, Any]:
-    return {
-        "parts": [
-            {
-                "from_step": part.begin,
-                "to_step": part.end,
-                "pairs": part.pairs,
-                **{name: plain(measure) for name, measure in part.figures.items()},
-            }
-            for part in drift.parts
-        ],
-        "last_minus_first": {
-            name: {**plain(measure), "flagged": drift.flagged(name)}
-            for name, measure in drift.difference.items()
-        },
-    }
+def _panel_lines(panel: dict[str, Any]) -> list[str]:
+    lines = one_judge.lines(panel, "the panel: what more than half of them choose")
+    for two in panel["together"]:
+        one, other = two["judges"]
+        share = told(two["raw"], share=True)
+        lines.append(f"  judges {one} and {other} choose the same: {share}")
+        if two["raw"]["enough"]:
+            lines[-1] += f", kappa {told(two['kappa'], share=False).partition(' (')[0]}"
+    return lines
 
 
-def _beside(beside: BesidePeople) -> dict[str, Any]:
-    return {
-        **{
-            name: {"raw": plain(agrees.raw), "kappa": plain(agrees.kappa)}
-            for name, agrees in (
-                ("judge", beside.judge),
-                ("longest", beside.longest),
-                ("first", beside.first),
-            )
-        },
-        "random": {"raw": {"value": 0.5}, "kappa": {"value": 0.0}},
-        "beyond_longest": plain(beside.beyond_longest),
-    }
-
-
-def _cost(judge: Judge) -> dict[str, Any]:
-    seconds = sorted(judge.seconds)
-    n = len(seconds)
-    return {
-        "median_seconds": seconds[(n - 1) // 2],
-        "p95_seconds": seconds[math.ceil(0.95 * n) - 1],
-        "total_seconds": math.fsum(seconds),
-        "prompt_tokens": judge.prompt_tokens,
-        "mean_prompt_tokens": judge.prompt_tokens / n,
-        "retried": judge.retried,
-    }
-
-
-def _judge_lines(judge: dict[str, Any]) -> list[str]:
-    measures = judge["figures"]
-    outcomes = ", ".join(
-        f"{title} {measures[name]['value']:.1%}" for title, name in _OUTCOMES
-    )
-    return [
-        f"judge {_named(judge['judge'])}",
-        f"  {judge['pairs']} pairs: {outcomes}",
-        "  with 95% intervals; n: pairs that the figure is taken on",
-        *(f"  {title:<31} {told(measures[name], share=True)}" for title, name in _ROWS),
-        *_drift_lines(judge["drift"]),
-        *_people_lines(judge["people"]),
-        *_cost_lines(judge["verdicts"], judge["cost"]),
-        *(line for text in judge["warnings"] for line in _wrapped(f"! {text}")),
-    ]
-
-
-def _named(identity: dict[str, Any]) -> str:
-    """Which judge: by name, and by the beginning of its weights' digest."""
-    name = words.safe(str(identity["id"] or identity["kind"] or "(no name)"), width=36)
-    weights = identity["weights"]
-    said = [f"weights {words.safe(str(weights))[:8]}"] if weights else []
-    for key in ("frame", "parser"):
-        if identity[key] is not None:
-            said.append(f"{key} {words.safe(str(identity[key]), width=8)}")
+def _named(identity: Mapping[str, Any]) -> str:
+    """Which judge: by name, and by the beginning of a digest of what it is."""
+    name = words.safe(name_of(identity) if identity else "(no name)", width=36)
+    said = []
+    for key in BRIEF[2:]:
+        if identity.get(key) is not None:
+            value = words.safe(str(identity[key]))
+            width = 20 if key == "model" else 8
+            cut = value[:8] if key in _DIGESTS else words.safe(value, width=width)
+            said.append(f"{key} {cut}")
     return f"{name} ({', '.join(said)})" if said else name
-
-
-def _drift_lines(drift: dict[str, Any]) -> list[str]:
-    parts = drift["parts"]
-    if not parts:
-        return [f"  over the run: too few pairs for two parts with {ENOUGH} each"]
-    steps = [f"{part['from_step']}" for part in parts]
-    rows = [_row("over the run, from step", [*steps, "last - first"])]
-    for title, name in _ROWS:
-        if name in figures.DRIFTING:
-            apart = drift["last_minus_first"][name]
-            cells = [_cell(part[name]) for part in parts]
-            mark = " !" if apart["flagged"] else ""
-            rows.append(_row(f"  {title}", [*cells, _apart(apart) + mark]))
-    return rows
-
-
-def _row(title: str, cells: Sequence[str]) -> str:
-    *parts, last = cells
-    return f"  {title:<31}" + "".join(f"{cell:>7}" for cell in parts) + f"  {last}"
-
-
-def _cell(measure: dict[str, Any]) -> str:
-    return f"{measure['value']:.0%}" if measure["enough"] else "few"
-
-
-def _apart(measure: dict[str, Any]) -> str:
-    """A difference of shares, in points."""
-    if not measure["enough"]:
-        return "too few"
-    value, low, high = (100 * measure[key] for key in ("value", "low", "high"))
-    return f"{value:+z.0f} [{low:+z.0f}, {high:+z.0f}]"
-
-
-def _people_lines(people: dict[str, Any]) -> list[str]:
-    if not people["all"]["judge"]["raw"]["n"]:
-        return ["  beside people: there is no pair on which a person and it both chose"]
-    rows = []
-    for title, key in (("all pairs", "all"), ("random share", "random_share")):
-        beside = people[key]
-        raw = beside["judge"]["raw"]
-        rows.append(f"  beside people, {title}: {raw['n']} on which both chose")
-        if not raw["enough"]:
-            rows[-1] += f" (too few; {ENOUGH} are needed)"
-            continue
-        for name in ("judge", "longest", "first"):
-            agrees = beside[name]
-            share = told(agrees["raw"], share=True).partition(" (")[0]
-            beyond = told(agrees["kappa"], share=False).partition(" (")[0]
-            rows.append(f"    {name:<9} agrees in {share:<22} kappa {beyond}")
-        more = beside["beyond_longest"]
-        rows.append(f"    random    agrees in 50.0%; judge - longest {_apart(more)}")
-    return rows
-
-
-def _cost_lines(verdicts: int, cost: dict[str, Any]) -> list[str]:
-    retried = f", {cost['retried']} asked for more than once" if cost["retried"] else ""
-    return [
-        f"  {verdicts} verdicts{retried}: median {_short(cost['median_seconds'])},"
-        f" 95th percentile {_short(cost['p95_seconds'])},"
-        f" {words.duration(cost['total_seconds'])} in all",
-        f"  prompts of {cost['mean_prompt_tokens']:.0f} tokens on average,"
-        f" {cost['prompt_tokens']:,} in all",
-    ]
-
-
-def _short(seconds: float) -> str:
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.1f} s"
-
-
-def _wrapped(text: str) -> list[str]:
-    return textwrap.wrap(text, _WIDTH, subsequent_indent="  ", break_on_hyphens=False)

@@ -11,7 +11,7 @@ from onlinedpo.cli import words
 from onlinedpo.journal.audit.auditing import Audited
 from onlinedpo.states import records as r
 from onlinedpo.states.errors import AuditFailed, JournalError
-from onlinedpo.states.rederive import steps as step_rules
+from onlinedpo.states.rederive import losses
 
 _WIDTH = 88
 
@@ -20,7 +20,7 @@ def facts(found: Audited, *, live: bool) -> dict[str, Any]:
     """All of it, for programs."""
     kinds, checked, at = found.kinds, found.checked, found.position
     checkpoints, tail, derived = found.checkpoints, found.tail, found.ledger.derived
-    records, loss = kinds.total(), found.ledger.settings["dpo_cpo_loss_type"]
+    records, derivable = kinds.total(), losses.derivable(found.ledger.settings)
     decided = (r.Label, r.Dropped, r.Escalated, r.Withdrawn)
     return {
         "passed": True,
@@ -53,7 +53,7 @@ def facts(found: Audited, *, live: bool) -> dict[str, Any]:
             "label_files_with_other_words": checked["altered_label_files"],
             "changes_of_the_judges_template": checked["template_changes"],
             "win_rates": kinds[r.Evaluated],
-            "losses": 0 if loss in step_rules.LOSSES else kinds[r.Step],
+            "losses": 0 if derivable else kinds[r.Step],
             "pairs_of_another_run": derived.source if derived else None,
             "checkpoints_not_committed": checkpoints.uncommitted,
             "checkpoints_of_undone_steps": checkpoints.undone,

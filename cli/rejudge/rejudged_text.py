@@ -8,6 +8,7 @@ from typing import Any
 
 from onlinedpo.cli.figures import told
 from onlinedpo.cli.words import duration, safe
+from onlinedpo.states.judges import members, name_of
 
 SOME = 5
 """Flipped pairs that are told unless all are asked for."""
@@ -17,7 +18,7 @@ _MOVES = {
     "flipped": "flipped: the other one wins",
     "now tie": "now a tie",
     "now failed": "now failed",
-    "now orders disagree": "now its orders disagree",
+    "now orders disagree": "now it contradicts itself",
     "now decided": "had no winner, now has one",
     "no winner still": "had no winner, has none",
     "not decided before": "had not been decided before",
@@ -57,10 +58,10 @@ def _head(facts: dict[str, Any]) -> Iterator[str]:
 
 
 def _named(judge: dict[str, Any]) -> str:
-    if judge.get("kind") != "model":
-        return safe(str(judge.get("kind")))
-    name = safe(str(judge.get("id")))
-    return f'{name}\n       "{safe(str(judge.get("rubric")), width=78)}"'
+    name = safe(name_of(judge))
+    rubrics = [one["rubric"] for one in members(judge) if "rubric" in one]
+    rubric = f'\n       "{safe(str(rubrics[0]), width=78)}"' if rubrics else ""
+    return name + rubric
 
 
 def _table(facts: dict[str, Any]) -> Iterator[str]:
@@ -135,8 +136,9 @@ def _flips(facts: dict[str, Any], *, whole: bool) -> Iterator[str]:
 
 def _verdicts(verdicts: list[dict[str, Any]]) -> str:
     if not verdicts:
-        return "decided by people"
+        return "decided without a judge"
     return "; ".join(
-        f"{v['shown']}: {v['winner']}, P(first) {v['probability_first']:.3f}"
+        f"{v['shown']}{': ' if v['shown'] else ''}{v['winner']},"
+        f" P(first) {v['probability_first']:.3f}"
         for v in verdicts
     )

@@ -62,9 +62,15 @@ def undone(rewound: r.Rewound) -> str:
 
 
 def chosen(turn: Turn) -> str:
-    """The side that a pair was trained towards."""
+    """The side that a pair was trained towards: neither, where it was a tie."""
     side = turn.label.chosen if turn.label else None
     return side or "neither"
+
+
+def trained_as(turn: Turn) -> str:
+    """What a step took a pair for."""
+    side = chosen(turn)
+    return f"chosen {side}, rejected {OTHER[side]}" if side in OTHER else "a tie"
 
 
 def _phase(lineage: Lineage, ticket: int) -> str:
@@ -86,8 +92,9 @@ def _steps(lineage: Lineage, ticket: int) -> Iterator[str]:
         place = training.step.tickets.index(ticket) + 1
         yield (
             f"  step {training.step.index}, {story.when(training.step.time)} (frame"
-            f" {training.frame}): pair {place} of {len(training.step.tickets)}, chosen"
-            f" {chosen(training.turns[ticket])}, margin {training.margin(ticket):+.4f}"
+            f" {training.frame}): pair {place} of {len(training.step.tickets)},"
+            f" {trained_as(training.turns[ticket])},"
+            f" margin {training.margin(ticket):+.4f}"
         )
         if training.undone:
             yield f"    {undone(training.undone)}"

@@ -65,13 +65,11 @@ def _from_step(folder: Path, index: int, as_json: bool) -> Iterator[str]:
     *earlier, shown = lineage.trainings
     yield from _step(folder, shown, earlier)
     for place, (ticket, turn) in enumerate(shown.turns.items(), start=1):
-        side = fate.chosen(turn)
         assert turn.sampled is not None
         yield ""
         yield (
-            f"pair {place} of {len(shown.turns)}: {turn.sampled.pair}, chosen {side},"
-            f" rejected {fate.OTHER.get(side, side)},"
-            f" margin {shown.margin(ticket):+.5f}"
+            f"pair {place} of {len(shown.turns)}: {turn.sampled.pair},"
+            f" {fate.trained_as(turn)}, margin {shown.margin(ticket):+.5f}"
         )
         yield from _evidence(folder, turn)
 
@@ -154,8 +152,11 @@ def _step(folder: Path, shown: Training, earlier: list[Training]) -> Iterator[st
         f"  {len(step.tickets)} pairs, loss {step.loss:.6f}, gradient norm"
         f" {step.grad_norm:.6f}; margins are those before the step"
     )
-    sampled_by = sorted({t.sampled.step for t in shown.turns.values() if t.sampled})
-    yield f"  sampled by the policy after step {', '.join(map(str, sampled_by))}"
+    pairs = [turn.sampled for turn in shown.turns.values() if turn.sampled]
+    after = ", ".join(map(str, sorted({pair.step for pair in pairs})))
+    of_file = any(pair.source == "file" for pair in pairs)
+    how = "taken from a file" if of_file else "sampled by the policy"
+    yield f"  {how} after step {after}"
     if step.state:
         place = f"checkpoints/{manifest.name_of(step.index)}"
         kept = f", in {place}" if (folder / place).exists() else ""

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from onlinedpo.cli import words
+from onlinedpo.cli.story.quoting import WIDTH as WIDTH
+from onlinedpo.cli.story.quoting import quoted as quoted
+from onlinedpo.cli.story.quoting import wrapped as wrapped
+from onlinedpo.cli.story.verdicts import evidence, headline
 from onlinedpo.cli.words import safe
 from onlinedpo.journal import codec
 from onlinedpo.states import records as r
 from onlinedpo.states.people.choices import shown_as
-from onlinedpo.states.visible import visible
 
-WIDTH = 88
 SIDES: tuple[r.Side, r.Side] = ("first", "second")
 
 
@@ -36,13 +37,17 @@ def said(record: r.Record) -> str:
 def _of_pair(record: r.Record) -> str:
     match record:
         case r.Sampled(first=first, second=second, repeats=before):
-            what = "sampled" if before is None else f"another turn of {before:06d}"
+            what = "sampled" if record.source == "policy" else "taken from a file"
+            what = what if before is None else f"another turn of {before:06d}"
             tokens = f"{len(first.tokens)} + {len(second.tokens)} tokens"
+            if drawn := record.drawn:
+                of = 2 + len(record.others)
+                what += f", draws {drawn[0] + 1} and {drawn[1] + 1} of {of}"
             return f"{what} ({tokens}, {_ended(record)})"
-        case r.Verdict(shown=shown, winner=None):
-            return f"verdict {shown}: none ({safe(record.failure)})"
-        case r.Verdict(shown=shown, winner=winner):
-            return f"verdict {shown}: {winner} (P(first) {_first(record):.2f})"
+        case r.Verdict():
+            return headline(record)
+        case r.Ranked(verdicts=verdicts):
+            return f"ranked before that, by {_count(len(verdicts), 'verdict')}"
         case r.Label():
             return label(record)
         case r.Dropped(reason=reason):
@@ -122,9 +127,10 @@ def told(record: r.Record, ticket: int = -1, label: r.Label | None = None) -> st
 def _evidence(record: r.Record, ticket: int, label: r.Label | None) -> Iterator[str]:
     match record:
         case r.Sampled():
+            by = "by the policy after" if record.source == "policy" else "after"
             yield (
-                f"  by the policy after step {record.step}; prompt {record.prompt} of"
-                f" epoch {record.epoch}, {len(record.prompt_tokens)} tokens"
+                f"  {by} step {record.step}; prompt {record.prompt} of epoch"
+                f" {record.epoch}, {len(record.prompt_tokens)} tokens"
             )
             for message in record.messages:
                 yield from quoted(message["role"], message["content"])
@@ -133,8 +139,10 @@ def _evidence(record: r.Record, ticket: int, label: r.Label | None) -> Iterator[
                 if label and label.chosen:
                     became = ", chosen" if side == label.chosen else ", rejected"
                 yield from quoted(f"{side}{became}", record.side(side).text)
+            for other in record.others:
+                yield from quoted("drawn too", other.text)
         case r.Verdict():
-            yield from _verdict(record)
+            yield from evidence(record)
         case r.Vote():
             yield f"  for slot {record.slot}, shown {record.shown}"
             yield f"  saved {when(record.saved)} in labels/{safe(record.path)}:"
@@ -147,43 +155,6 @@ def _evidence(record: r.Record, ticket: int, label: r.Label | None) -> Iterator[
                 f"  pair {place + 1} of {len(record.tickets)}; its margin before the"
                 f" step {record.margins[place]:+.5f}"
             )
-
-
-def _verdict(verdict: r.Verdict) -> Iterator[str]:
-    a, b = verdict.logprobs
-    yield (
-        f"  log p(A) {a:.4f}, log p(B) {b:.4f}, would say {safe(verdict.raw)!r};"
-        f" {verdict.seconds * 1000:.1f} ms"
-    )
-    yield from wrapped("judge", verdict.judge)
-    yield from quoted(f"asked ({len(verdict.prompt_tokens)} tokens)", verdict.prompt)
-
-
-def quoted(title: str, text: str) -> Iterator[str]:
-    """Text of a model or a person, in full: behind its title, or in lines of its own.
-
-    Nothing in it can drive the terminal, nor be taken for a line of ours.
-    """
-    rows = visible(text).split("\n")
-    if len(rows) == 1 and title and len(title) + len(text) <= WIDTH - 4:
-        yield f"  {safe(title)}: {rows[0]}"
-        return
-    if title:
-        yield f"  {safe(title)}:"
-    yield from (f"    | {row}" for row in rows)
-
-
-def wrapped(title: str, values: dict[str, Any]) -> list[str]:
-    """Names and values, over as many lines as they need."""
-    told = ", ".join(f"{k} {safe(str(v)) or '-'}" for k, v in values.items())
-    return textwrap.wrap(
-        f"{title}: {told}",
-        WIDTH,
-        initial_indent="  ",
-        subsequent_indent="    ",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
 
 
 def as_json(facts: dict[str, Any]) -> str:
@@ -209,10 +180,6 @@ def _vote(vote: r.Vote) -> str:
     by += " (file)" if vote.source == "file" else ""
     which = f", which is {vote.value}" if vote.value in ("first", "second") else ""
     return f"{by}: {choice}{which}"
-
-
-def _first(verdict: r.Verdict) -> float:
-    return verdict.probability_first()
 
 
 def _ended(pair: r.Sampled) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
-from onlinedpo.states.records import Messages, Verdict
+from onlinedpo.engine.observer import Observer
+from onlinedpo.states.errors import Unanswered
+from onlinedpo.states.records import Messages, Sampled, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,4 +29,34 @@ class Judge(Protocol):
         """What the journal says of the judge."""
 
     def judge(self, comparisons: Sequence[Comparison]) -> list[list[Verdict]]:
-        """The verdicts on each comparison: one per order asked."""
+        """The verdicts on each comparison: one per order asked, or one per attempt.
+
+        Raises `Unanswered`, where the judge is elsewhere, with those that came.
+        """
+
+
+@runtime_checkable
+class Outside(Protocol):
+    """A judge elsewhere, which can think while the policy goes on."""
+
+    def expect(self, comparison: Comparison) -> None:
+        """Begin with what will be asked soon; if it never is, nothing has happened."""
+
+    def must_answer(self) -> None:
+        """Raise `Unanswered` if it cannot be asked at all, and no run should begin."""
+
+    def watched_by(self, watch: Observer) -> None:
+        """Tell `watch` where the judge is waited for, and leave where it asks to."""
+
+
+def judge_pairs(
+    judge: Judge, pairs: Sequence[Sampled]
+) -> tuple[list[list[Verdict]], Unanswered | None]:
+    """The verdicts on these pairs, or on the first of them and why it is not all."""
+    comparisons = [
+        Comparison(p.ticket, p.messages, p.first.text, p.second.text) for p in pairs
+    ]
+    try:
+        return judge.judge(comparisons), None
+    except Unanswered as unanswered:
+        return [*unanswered.came], unanswered

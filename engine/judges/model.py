@@ -17,16 +17,15 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
-from onlinedpo.engine.chat import must_have_a_template
+from onlinedpo.engine.chat import must_render
 from onlinedpo.engine.judges import prompt as judge_prompt
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.prompt import JudgePrompt
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.tensors import floats
-from onlinedpo.states import seeds
-from onlinedpo.states.answers import ORDERS
+from onlinedpo.states import asking, judges
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.parsing import PARSER_VERSION, letters
+from onlinedpo.states.parsing import LETTERS, letters
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
 
@@ -38,7 +37,7 @@ def described(model: Mapping[str, str], rubric: str) -> dict[str, Any]:
         **model,
         "rubric": rubric,
         "frame": judge_prompt.FRAME_VERSION,
-        "parser": PARSER_VERSION,
+        "parser": LETTERS,
     }
 
 
@@ -77,15 +76,14 @@ class ModelJudge:
         self._at_once = at_once
         self._as_judge = as_judge
         self.identity = described(identity, rubric)
-        self._brief = {k: self.identity[k] for k in ("kind", "id", "weights")}
-        self._brief |= {"frame": judge_prompt.FRAME_VERSION, "parser": PARSER_VERSION}
+        self._brief = judges.brief(self.identity)
         a, b = judge_prompt.answer_tokens(tokenizer)
         if not a or not b or set(a) & set(b):
             raise UsageError(
                 f"the judge '{identity['id']}' has no single tokens for A and B",
                 hint="Choose another judge.",
             )
-        must_have_a_template(tokenizer, identity["id"])
+        must_render(tokenizer, identity["id"])
         self._letters = [list(a), list(b)]
         self._prefix, self._prefix_states = self._compute_prefix()
 
@@ -100,10 +98,7 @@ class ModelJudge:
         return [[next(waiting) for _ in self._of(c)] for c in comparisons]
 
     def _of(self, comparison: Comparison) -> Sequence[Shown]:
-        if self._orders == 2:
-            return ORDERS
-        coin = seeds.derive(self._seed, "order-shown", comparison.ticket) % 2
-        return ORDERS[coin : coin + 1]
+        return asking.orders(self._brief, self._orders, self._seed, comparison.ticket)
 
     def _ask(self, comparison: Comparison, shown: Shown) -> _Question:
         answers = (comparison.first, comparison.second)

@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import TemplateError
 
 from onlinedpo.states.framing import FRAME_VERSION as FRAME_VERSION
-from onlinedpo.states.framing import FRAMES
+from onlinedpo.states.framing import FRAMES, REASON
 from onlinedpo.states.framing import fence_for as fence_for
 
 ANSWERS = ("A", "B")
@@ -37,14 +37,20 @@ class JudgePrompt:
 
 
 def build(
-    tokenizer: Any, rubric: str, request: str, shown_a: str, shown_b: str
+    tokenizer: Any,
+    rubric: str,
+    request: str,
+    shown_a: str,
+    shown_b: str,
+    frame: int = FRAME_VERSION,
 ) -> JudgePrompt:
     """The judge's prompt for two answers, in the order they are shown.
 
     Only the rubric, the frame and the chat template are tokenised with control tokens.
+    Where the frame asks for reasons, a template that has a thinking mode turns it on.
     """
     quoted = (request, shown_a, shown_b)
-    rendered = _render(tokenizer, rubric, fence_for(*quoted))
+    rendered = _render(tokenizer, rubric, fence_for(*quoted), frame)
     pieces = re.split("(" + "|".join(_MARKS) + ")", rendered)
     text: list[str] = []
     tokens: list[int] = []
@@ -95,21 +101,22 @@ def answer_tokens(tokenizer: Any) -> tuple[Sequence[int], Sequence[int]]:
     return spellings[0], spellings[1]
 
 
-def _render(tokenizer: Any, rubric: str, fence: str) -> str:
-    user = FRAMES[FRAME_VERSION](fence, *_MARKS)
+def _render(tokenizer: Any, rubric: str, fence: str, frame: int) -> str:
+    user, thinking = FRAMES[frame](fence, *_MARKS), frame == REASON
     # Some templates refuse a system turn and some drop it in silence: then the rubric
     # opens the user's turn instead.
     system = [{"role": "system", "content": _RUBRIC}, {"role": "user", "content": user}]
     with suppress(TemplateError):
-        rendered = _apply(tokenizer, system)
+        rendered = _apply(tokenizer, system, thinking)
         if _RUBRIC in rendered:
             return rendered.replace(_RUBRIC, rubric)
-    return _apply(tokenizer, [{"role": "user", "content": f"{rubric}\n\n{user}"}])
+    alone = {"role": "user", "content": f"{rubric}\n\n{user}"}
+    return _apply(tokenizer, [alone], thinking)
 
 
-def _apply(tokenizer: Any, messages: list[dict[str, str]]) -> str:
+def _apply(tokenizer: Any, messages: list[dict[str, str]], thinking: bool) -> str:
     rendered = tokenizer.apply_chat_template(
-        messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        messages, tokenize=False, add_generation_prompt=True, enable_thinking=thinking
     )
     return str(rendered)
 

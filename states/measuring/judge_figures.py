@@ -60,7 +60,7 @@ FIGURES: Mapping[str, Callable[[JudgedPair], Tally]] = {
     # Of all decided pairs: how far simpler judges would have said the same.
     "as_longest": _as_longest,
     "as_first": lambda pair: _yes(
-        pair.chosen == pair.shown_first if pair.chosen else None
+        pair.chosen == pair.shown_first if pair.chosen and pair.shown_first else None
     ),
 }
 DRIFTING = ("consistency", "first_wins", "longer_wins", "failures")
@@ -155,7 +155,7 @@ class BesidePeople:
     longest: Agreement
     """Always chooses the longer; of equally long ones either, half of the time."""
     first: Agreement
-    """Always chooses what the judge was first shown first."""
+    """Always chooses what the judge was first shown first, if it was shown an order."""
     beyond_longest: Measure
     """The judge's raw agreement minus that of the longest, pair by pair."""
 
@@ -163,7 +163,7 @@ class BesidePeople:
 def beside_people(rows: Beside) -> BesidePeople:
     """The figures on these pairs, whose judge decided all of them."""
     judge = [(person, pair.chosen) for person, pair in rows]
-    first = [(person, pair.shown_first) for person, pair in rows]
+    first = [(person, pair.shown_first) for person, pair in rows if pair.shown_first]
     longest = [(person, pair.longer) for person, pair in rows]
     as_longest = [0.5 if long is None else float(long == p) for p, long in longest]
     beyond = [
@@ -195,3 +195,14 @@ def _kappa_of_longest(
 def _mean(counted: Mapping[float, int]) -> float | None:
     n = sum(counted.values())
     return math.fsum(value * times for value, times in counted.items()) / n
+
+
+def together(one: Judge, other: Judge) -> Agreement:
+    """How far two judges choose the same, of the pairs on which both chose."""
+    theirs = other.of(one.tickets)
+    rows = [
+        (pair.chosen, theirs[ticket].chosen)
+        for ticket, pair in one.of(theirs).items()
+        if pair.chosen and theirs[ticket].chosen
+    ]
+    return Agreement(raw(rows), kappa(rows))

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
+from onlinedpo.states.deciding import all_by_judge
+from onlinedpo.states.judges import BRIEF, PANEL
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.measuring.answers_given import AnswersGiven
 from onlinedpo.states.measuring.judged_pair import JudgedPair
@@ -30,8 +32,6 @@ from onlinedpo.states.records import (
     Withdrawn,
 )
 
-IDENTITY = ("kind", "id", "weights", "frame", "parser")
-"""What tells one judge from another, of what a verdict says of its judge."""
 _SOURCES = ("", "judge", "human", "file", "without_winner")
 
 
@@ -49,8 +49,8 @@ class Judge:
         self._kinds: dict[JudgedPair, int] = {}
         self._tickets, self._steps, self._of_kind = array("q"), array("q"), array("i")
 
-    def take(self, pair: Sampled, verdicts: list[Verdict]) -> None:
-        """Its verdicts on one pair."""
+    def take(self, pair: Sampled, verdicts: Sequence[Verdict]) -> None:
+        """Its verdicts on one pair, those that were asked for again included."""
         kinds = self._kinds
         self._of_kind.append(
             kinds.setdefault(JudgedPair.of(pair, verdicts), len(kinds))
@@ -73,6 +73,11 @@ class Judge:
         counted = Counter(zip(self._steps, self._of_kind, strict=True))
         return Counter({(step, kinds[k]): n for (step, k), n in counted.items()})
 
+    @property
+    def tickets(self) -> Iterable[int]:
+        """The pairs that it judged."""
+        return self._tickets
+
     def of(self, tickets: Iterable[int]) -> dict[int, JudgedPair]:
         """Those of these pairs that it judged."""
         kinds, wanted = list(self._kinds), set(tickets)
@@ -89,8 +94,9 @@ class JudgeRecord:
     def __init__(self) -> None:
         """Nothing has been read yet."""
         self.judges: dict[tuple[str, ...], Judge] = {}
-        """By identity; a run has several where its judge was changed."""
-        self._latest: Judge | None = None
+        """By identity; a run has several where its judge was changed, or is a panel."""
+        self.panel: Judge | None = None
+        """What its panel came to, if it had one."""
         self.asked: Counter[str] = Counter()
         """How often people were asked, by why."""
         self.people = AnswersGiven()
@@ -155,11 +161,21 @@ class JudgeRecord:
             return
         if self._counted_already(ticket):
             return
-        said = turn.verdicts[0].judge
-        if self._latest is None or self._latest.identity != said:
-            key = tuple(str(said.get(name)) for name in IDENTITY)
-            self._latest = self.judges.setdefault(key, Judge(said))
-        self._latest.take(turn.sampled, turn.verdicts)
+        judges = all_by_judge(turn.verdicts)
+        for said in judges:
+            self._of(said[0].judge).take(turn.sampled, said)
+        if len(judges) > 1:
+            if self.panel is None:
+                self.panel = Judge({"kind": PANEL})
+            self.panel.take(turn.sampled, turn.verdicts)
+
+    def _of(self, identity: dict[str, Any]) -> Judge:
+        """The judge that verdicts name."""
+        for judge in self.judges.values():
+            if judge.identity == identity:
+                return judge
+        key = tuple(str(identity.get(name)) for name in BRIEF)
+        return self.judges.setdefault(key, Judge(identity))
 
     def _counted_already(self, ticket: int) -> bool:
         """Whether a pair has been counted; from here on it has."""

@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
+from onlinedpo.states.deciding import by_judge
 from onlinedpo.states.measuring import agreement
 from onlinedpo.states.measuring.agreement import Measure
 from onlinedpo.states.measuring.answers_given import AnswersGiven
-from onlinedpo.states.measuring.judged_pair import JudgedPair
+from onlinedpo.states.measuring.judged_pair import JudgedPair, answers_of
 from onlinedpo.states.measuring.rejudged_pair import SIDES, Move, Opinion, Pair
 from onlinedpo.states.records import (
     Dropped,
@@ -191,8 +192,7 @@ class Rejudged:
                     self.old_cost.add(record)
                 case Label() | Dropped() | Escalated():
                     if said := verdicts.pop(ticket, None):
-                        answers = tuple([(v.shown, v.winner) for v in said])
-                        kind = pair.new.said._replace(answers=answers)
+                        kind = pair.new.said._replace(answers=answers_of(said))
                         pair.old = self._opinion(kind, said)
                     if isinstance(record, Label) and record.source != "judge":
                         pair.label = record.chosen or record.reason
@@ -204,4 +204,9 @@ class Rejudged:
     def _opinion(self, kind: JudgedPair, verdicts: list[Verdict]) -> Opinion:
         # There are few kinds: each is kept once.
         kind = self._kinds.setdefault(kind, kind)
-        return Opinion(kind, tuple([v.probability_first() for v in verdicts]))
+        last = by_judge(verdicts)
+        chances = [v.probability_first() for said in last for v in said]
+        if len(last) > 1:
+            # A panel has one answer, and its judges' mean.
+            chances = [sum(chances) / len(chances)]
+        return Opinion(kind, tuple(chances))

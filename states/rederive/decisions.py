@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import takewhile
 
@@ -29,9 +30,14 @@ def judged(
     read: Verdicts,
     where: object,
 ) -> None:
-    """Verdicts on all pairs that were to be judged, and what follows from them."""
-    pairs = {pair.ticket: pair for pair in ledger.to_judge()}
+    """Verdicts on all pairs that were to be judged, and what follows from them.
+
+    A judge elsewhere may have been lost before it came to the last of them.
+    """
     verdicts = _leading(batch)
+    elsewhere = any(verdict.judge.get("kind") == "http" for verdict in verdicts)
+    last = verdicts[-1].ticket if elsewhere else math.inf
+    pairs = {p.ticket: p for p in ledger.to_judge() if p.ticket <= last}
     read.check(verdicts, pairs, settings, where)
     rest = batch[len(verdicts) :]
     decisions = [*_decided(verdicts, pairs, _time(batch))]

@@ -9,7 +9,8 @@ from dataclasses import fields
 from itertools import zip_longest
 from typing import Any
 
-from onlinedpo.states.records import Record
+from onlinedpo.states.errors import JournalNewer
+from onlinedpo.states.records import Record, Sampled
 from onlinedpo.states.standing import Standing
 
 _SHOWN = 80
@@ -51,6 +52,20 @@ class Mismatch(Exception):
             "recorded": _plain(self.recorded),
             "derived": _plain(self.derived),
         }
+
+
+def differs(pair: Sampled, field: str, recorded: Any, derived: Any) -> Mismatch:
+    """That a field of a verdict on a pair is not as it was derived."""
+    return Mismatch("verdict", field, recorded, derived, pair=pair.pair)
+
+
+def unknown(what: str, version: object, pair: Sampled) -> JournalNewer:
+    """That a verdict names a version of reading or wording that is not known."""
+    return JournalNewer(
+        f"verdict of pair {pair.pair}: its {what} has version {version!r}, which this"
+        " version of onlinedpo does not have",
+        hint="Use the version of onlinedpo that wrote the run, or a newer one.",
+    )
 
 
 class Nothing:

@@ -50,11 +50,16 @@ def check(record: Record, ledger: Ledger, run: str) -> None:
 
 def settings_of(record: Record, ledger: Ledger) -> Settings:
     """The settings in force since a fact; raises `Mismatch` where they cannot be."""
+    kind, opened = kind_of(record), ledger.opened
     try:
-        return in_force(ledger.settings)
-    except (UsageError, TypeError) as error:
-        told = str(error)
-        raise Mismatch(kind_of(record), "settings", told, "ones that fit") from None
+        settings = in_force(ledger.settings)
+        steps = settings.steps_over(opened.data["train"]) if opened else 0
+    except (UsageError, TypeError, KeyError) as error:
+        raise Mismatch(kind, "settings", str(error), "ones that fit") from None
+    # A fork's are resolved when a process takes it up.
+    if opened and not isinstance(record, Derived):
+        _must_be(kind, "iters", settings.iters, steps)
+    return settings
 
 
 def _evaluated(found: Evaluated, ledger: Ledger) -> None:

@@ -14,7 +14,7 @@ from itertools import takewhile
 from onlinedpo.states import endings, labelling
 from onlinedpo.states import records as r
 from onlinedpo.states.config import Settings
-from onlinedpo.states.due import Operation, due
+from onlinedpo.states.due import Operation, due, next_batch
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.rederive import decisions, late, opening, rewinds, steps
@@ -138,7 +138,7 @@ class Rederivation:
         elif r.Verdict in kinds:
             self._judged(where, batch)
         elif r.Sampled in kinds:
-            self._sampled(batch)
+            self._sampled(where, batch)
         elif r.Step in kinds:
             self._stepped(batch)
         elif r.Submitted in kinds:
@@ -170,12 +170,12 @@ class Rederivation:
         settings = self._operation("judge", batch)
         decisions.judged(batch, self.ledger, settings, self._verdicts, where)
 
-    def _sampled(self, batch: Sequence[r.Record]) -> None:
+    def _sampled(self, where: object, batch: Sequence[r.Record]) -> None:
         settings, opened = self._operation("sample", batch), self.ledger.opened
         if self._pairs is None:
             assert opened is not None
             self._pairs = Pairs(opened, settings)
-        self._pairs.check(batch, self.ledger, settings)
+        self._pairs.check(batch, self.ledger, settings, self._verdicts, where)
 
     def _submitted(self, batch: Sequence[r.Record]) -> None:
         settings, ledger = self._operation("submit", batch), self.ledger
@@ -188,7 +188,7 @@ class Rederivation:
         ended = endings.without_winner(ledger.undecided(), step.time)
         must_agree(batch[:-1], ended, ledger)
         assert isinstance(step, r.Step)
-        pairs = ledger.batch(settings.pairs_per_step)
+        pairs = next_batch(ledger, settings)
         steps.check(step, pairs, ledger, settings)
 
     def _settled(self, batch: Sequence[r.Record]) -> None:
@@ -197,7 +197,7 @@ class Rederivation:
         why = last.reason if isinstance(last, r.Dropped) else ""
         if isinstance(last, r.Escalated):
             why = last.why
-        if why == r.Reason.IDENTICAL:
+        if why in (r.Reason.IDENTICAL, r.Reason.TRUNCATED):
             self._submitted(batch)
         elif self._derived and why in (r.Why.HUMAN, r.Reason.BUDGET):
             decisions.asked_instead(batch, ledger, self._settings)
@@ -245,7 +245,8 @@ class Rederivation:
 
         def reread(pair: r.Restored) -> None:
             asked = {pair.sampled.ticket: pair.sampled}
-            self._verdicts.check(pair.verdicts, asked, self._settings, where)
+            said, settings = pair.verdicts, self._settings
+            self._verdicts.check(said, asked, settings, where, elsewhere=True)
 
         facts = self._before(number)
         rewinds.check(rewound, facts, ledger, self._settings, labels, reread)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from onlinedpo.states.settings.field import setting
@@ -42,7 +42,8 @@ class JudgingSettings:
     judge_panel: list[str] | None = setting(
         None,
         "More judges of these kinds: with the first they are a panel, and the majority"
-        " decides.",
+        " decides; null: none.",
+        resumable=True,
     )
     judge_revision: str | None = setting(
         None,
@@ -50,6 +51,12 @@ class JudgingSettings:
         resumable=True,
     )
     judge_system: str = setting(DEFAULT_RUBRIC, "The rubric that the judge is given.")
+    judge_format: str = setting(
+        "text",
+        "What a python judge is given: prompts and completions as text, or as messages,"
+        " as TRL does with conversational data.",
+        choices=("text", "messages"),
+    )
     judge_orders: int = setting(
         2, "Ask in both orders (2) or in one drawn by the seed (1).", choices=(1, 2)
     )
@@ -98,3 +105,11 @@ class JudgingSettings:
         {},
         "More parameters for an http judge's requests, as its server takes them.",
     )
+
+
+ASKED = tuple(
+    f.name
+    for f in fields(JudgingSettings)
+    if not f.metadata["resumable"] or f.name in ("judge", "judge_panel")
+)
+"""Who is asked, and what: a fork that learns from another judge takes these over."""

@@ -23,28 +23,33 @@ class ModelSettings:
     )
     quantize: str | None = setting(
         None,
-        "Quantize the base in memory and train an adapter on it (QLoRA); null: as it"
-        " is on disk.",
+        "Quantize the base in memory, as mlx_lm.convert would, and train an adapter on"
+        " it (QLoRA); null: as it is on disk.",
         choices=("4bits", "6bits", "8bits", "mxfp4"),
     )
     resume_adapter_file: str | None = setting(
         None,
-        "Begin from this adapter (adapters.safetensors), which is then the reference.",
+        "Begin from this adapter (adapters.safetensors, or its folder), which is then"
+        " the reference; null: from a fresh one.",
         resumable=True,
     )
     reference_model_path: str | None = setting(
         None,
-        "Another model as reference, in memory beside the policy; null: the policy as"
-        " it began.",
+        "Another model of the same vocabulary as reference, in memory beside the"
+        " policy; the policy's own base takes no second copy; null: the policy as it"
+        " began.",
         resumable=True,
     )
     chat_template: str | None = setting(
         None,
         "Chat template (Jinja text, or a file with it); null: the tokenizer's own, or"
         " plain text where it has none.",
+        resumable=True,
     )
     enable_thinking: bool = setting(
-        False, "Let a model whose template can think do so before it answers."
+        False,
+        "Let a model whose template can think do so before it answers; the thoughts are"
+        " trained on, and not shown to judges.",
     )
 
     fine_tune_type: str = setting(

@@ -36,7 +36,7 @@ class PeopleSettings:
     max_waiting: int | None = setting(
         None,
         "Pairs that may wait for people while the run goes on with others, or those of"
-        " one step if they are more; null: of one step if people judge all, else of"
+        " one round if they are more; null: of one round if people judge all, else of"
         " eight.",
         low=1,
         resumable=True,

@@ -15,22 +15,26 @@ class PreferenceSettings:
     beta: float = setting(0.1, "Strength of the pull to the reference.", low=1e-6)
     beta_schedule: dict[str, Any] | None = setting(
         None,
-        "Schedule of beta over the steps, written as lr_schedule is; replaces beta.",
+        "Schedule of beta over the steps, written as lr_schedule is; replaces beta;"
+        " null: none.",
     )
     dpo_cpo_loss_type: str = setting(
         "sigmoid",
         "Loss. ipo takes log-probabilities per token, ipo_sum summed; sigmoid_norm is"
-        " sigmoid per token; simpo has no reference.",
+        " sigmoid per token; simpo is that without a reference; robust counts on"
+        " label_smoothing wrong labels.",
         choices=(
             *("sigmoid", "hinge", "ipo", "ipo_sum", "dpop"),
-            *("sigmoid_norm", "simpo"),
+            *("sigmoid_norm", "simpo", "robust"),
         ),
     )
     delta: float = setting(50.0, "Penalty weight of dpop.", low=0.0)
-    simpo_gamma: float = setting(0.5, "Target margin of simpo.", low=0.0)
+    simpo_gamma: float = setting(
+        0.5, "Target margin of simpo, whose beta is usually 2 or more.", low=0.0
+    )
     label_smoothing: float = setting(
         0.0,
-        "Chance that a label is wrong, as the loss assumes it (cDPO).",
+        "Chance that a label is wrong, as the loss assumes it (cDPO, robust).",
         low=0.0,
         high=0.5,
     )
@@ -38,24 +42,28 @@ class PreferenceSettings:
         False, "Weigh both ways round by the judge's probability, not by its choice."
     )
     len_reg_alpha: float = setting(
-        0.0, "Margin taken off per token that the chosen is longer (R-DPO).", low=0.0
+        0.0,
+        "Margin that each token stands for by which the chosen is longer (R-DPO):"
+        " so much less is to be learned of it.",
+        low=0.0,
     )
     missing_eos_penalty: float | None = setting(
         None,
-        "Taken off the judge's score of a completion that did not end by itself; null:"
-        " nothing.",
+        "Taken off the judge's score (log-odds) of a completion that did not end by"
+        " itself, not off what people say; null: nothing.",
         low=0.0,
     )
     ties: str = setting(
         "drop",
-        "Drop pairs that are a tie, or train on them by Rao and Kupper's rule.",
-        choices=("drop", "rao-kupper"),
+        "Drop pairs that are a tie, or train on them: as soft labels of one half, or by"
+        " Rao and Kupper's rule.",
+        choices=("drop", "soft", "rao-kupper"),
     )
     rao_kupper_nu: float = setting(
-        1.0986122886681098,
-        "Rao and Kupper's threshold, nu = log theta: larger means that ties are"
-        " likelier.",
-        low=1e-6,
+        3.0,
+        "Rao and Kupper's nu, above 1: two equal completions tie with the chance"
+        " (nu - 1) / (nu + 1).",
+        low=1.0 + 1e-6,
     )
     truncated: str = setting(
         "keep",

@@ -16,8 +16,9 @@ class TrainingSettings:
     iters: int = setting(100, "DPO steps to take.", low=1, resumable=True)
     epochs: int | None = setting(
         None,
-        "Passes over the prompts, in the place of iters; null: iters.",
-        low=1,
+        "Passes over the prompts: sets iters, also where that is given too; null or 0:"
+        " iters counts.",
+        low=0,
         resumable=True,
     )
     batch_size: int = setting(4, "Prompts sampled at a time.", low=1)
@@ -25,12 +26,12 @@ class TrainingSettings:
         1, "Batches sampled and judged for one step.", low=1
     )
     micro_batch_size: int | None = setting(
-        None, "Pairs in one forward and backward pass; default: batch_size.", low=1
+        None, "Pairs in one forward and backward pass; null: batch_size.", low=1
     )
     pairs_per_round: int | None = setting(
         None,
-        "Pairs that are sampled and judged before they are trained on, step after step"
-        " (iterative DPO); null: those of one step.",
+        "Pairs that are sampled from one policy and judged before any is trained on,"
+        " step after step (iterative DPO); null: those of one step.",
         low=1,
     )
 
@@ -38,12 +39,15 @@ class TrainingSettings:
     lr_schedule: dict[str, Any] | None = setting(
         None,
         "Schedule as mlx-lm takes it: name, arguments, warmup, warmup_init; replaces"
-        " learning_rate.",
+        " learning_rate; null: none.",
     )
     optimizer: str = setting(
         "adam",
         "Optimizer.",
-        choices=("adam", "adamw", "muon", "sgd", "adafactor"),
+        choices=(
+            *("adam", "adamw", "adamax", "adagrad", "adadelta"),
+            *("rmsprop", "sgd", "lion", "adafactor", "muon"),
+        ),
     )
     optimizer_config: dict[str, Any] = setting(
         {}, "Arguments for the optimizer, under its name."

@@ -202,7 +202,7 @@ def test_a_run_without_a_model_judge_says_so() -> None:
         facts(record_of([*asks, people_say(0, None, Reason.TIE)])),
     ):
         assert told["judges"] == []
-        assert lines(told)[0] == "no model has judged a pair in this run"
+        assert lines(told)[0] == "nothing but people has judged a pair in this run"
     assert "0 from files and 1 without a winner" in "\n".join(lines(told))
 
 

@@ -7,8 +7,6 @@ scaled logits (Granite), experts (Qwen3-MoE) and a recurrent state (Mamba 2).
 
 from __future__ import annotations
 
-import importlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,6 @@ import mlx.core as mx
 import mlx.nn as nn
 import numpy as np
 import pytest
-from mlx.utils import tree_flatten
 
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.model import ModelJudge
@@ -24,81 +21,7 @@ from onlinedpo.engine.logps import batch_of
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.tensors import floats
 from tests.engine.kit import some_pairs, trainer
-from tests.toys import toy_model
-
-SHAPE = {
-    "hidden_size": 32,
-    "num_hidden_layers": 2,
-    "intermediate_size": 64,
-    "num_attention_heads": 2,
-    "num_key_value_heads": 2,
-    "head_dim": 16,
-    "rms_norm_eps": 1e-6,
-    "vocab_size": 260,
-    "max_position_embeddings": 4096,
-    "rope_theta": 10000.0,
-    "eos_token_id": [2],
-}
-FAMILIES: dict[str, dict[str, Any]] = {
-    "gemma2": {
-        "attn_logit_softcapping": 50.0,
-        "final_logit_softcapping": 2.0,
-        "query_pre_attn_scalar": 16,
-    },
-    "gemma3_text": {
-        "sliding_window": 8,
-        "sliding_window_pattern": 2,
-        "query_pre_attn_scalar": 16,
-        "rope_local_base_freq": 10000.0,
-    },
-    "granite": {
-        "attention_multiplier": 0.25,
-        "embedding_multiplier": 2.0,
-        "residual_multiplier": 0.5,
-        "logits_scaling": 3.0,
-        "attention_bias": False,
-        "mlp_bias": False,
-        "tie_word_embeddings": True,
-    },
-    "qwen3_moe": {
-        "num_experts": 4,
-        "num_experts_per_tok": 2,
-        "decoder_sparse_step": 1,
-        "mlp_only_layers": [],
-        "moe_intermediate_size": 32,
-        "norm_topk_prob": True,
-        "tie_word_embeddings": False,
-    },
-    "mamba2": {
-        "num_heads": 4,
-        "state_size": 16,
-        "expand": 2,
-        "conv_kernel": 4,
-        "n_groups": 1,
-        "use_bias": False,
-        "use_conv_bias": True,
-        "layer_norm_epsilon": 1e-5,
-        "time_step_limit": [0.0, 10.0],
-        "time_step_rank": 4,
-        "ssm_state_size": 16,
-        "tie_word_embeddings": True,
-    },
-}
-
-
-def model_of(family: str, folder: Path) -> Path:
-    """A random model of a family, with the toys' tokenizer."""
-    toy_model(folder)
-    config = {**SHAPE, **FAMILIES[family], "model_type": family}
-    module = importlib.import_module(f"mlx_lm.models.{family}")
-    mx.random.seed(1)
-    model = module.Model(module.ModelArgs.from_dict(config))
-    weights: Any = tree_flatten(model.parameters())
-    (folder / "config.json").write_text(json.dumps(config))
-    mx.save_safetensors(
-        str(folder / "model.safetensors"), dict(weights), metadata={"format": "mlx"}
-    )
-    return folder
+from tests.families import FAMILIES, model_of
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -12,13 +12,14 @@ import pytest
 
 from onlinedpo.engine import checkpoint
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.optimizer import OPTIMIZERS
 from onlinedpo.journal import manifest
 from tests.engine.kit import DROPOUT, WAYS, some_pairs, trainer
 from tests.engine.runs import Listener, Scripted, by_text, opened, state, trained
 
 FILES = ("adapters.safetensors", "optimizer.safetensors", "manifest.json")
 SETTINGS = [
-    *({"optimizer": o} for o in ("adam", "adamw", "muon", "sgd", "adafactor")),
+    *({"optimizer": optimizer} for optimizer in OPTIMIZERS),
     {"fine_tune_type": "dora"},
     {"fine_tune_type": "full"},
     {"optimizer": "sgd", "optimizer_config": {"sgd": {"momentum": 0.9}}},

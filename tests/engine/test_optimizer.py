@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,11 @@ import numpy as np
 import pytest
 from mlx_lm.tuner.utils import build_schedule
 
+from onlinedpo.engine.optimizer import OPTIMIZERS
+from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from tests.engine.kit import Trainer, some_pairs, trainer
 
-OPTIMIZERS = ("adam", "adamw", "muon", "sgd", "adafactor")
 PLAIN_SGD: dict[str, Any] = {"optimizer": "sgd", "learning_rate": 1.0}
 SCHEDULE = {
     "name": "cosine_decay",
@@ -20,6 +22,12 @@ SCHEDULE = {
     "warmup": 3,
     "warmup_init": 1e-4,
 }
+
+
+def test_every_optimizer_can_be_chosen() -> None:
+    """The choices of the setting are those that can be built."""
+    (setting,) = (f for f in fields(Settings) if f.name == "optimizer")
+    assert set(setting.metadata["choices"]) == set(OPTIMIZERS)
 
 
 def update(built: Trainer, index: int = 1) -> dict[str, Any]:

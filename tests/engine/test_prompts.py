@@ -9,11 +9,18 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine.chat import encode
-from onlinedpo.engine.prompts import load
-from onlinedpo.states.errors import UsageError
+from onlinedpo.engine.data.prompts import Prompts
+from onlinedpo.engine.data.prompts import load as load_prompts
+from onlinedpo.states.config import Settings
 from onlinedpo.states.order import Order
 from tests.engine.kit import tokenizer_of
 from tests.toys import BOS, CHATML, prompts_file, toy_model
+
+
+def load(source: str, *, seed: int = 0, held_out: int = 0) -> Prompts:
+    """The prompts of a file or folder."""
+    return load_prompts(Settings(data=source, seed=seed, val_prompts=held_out))
+
 
 QUESTION = ({"role": "user", "content": "Why?"},)
 
@@ -86,65 +93,6 @@ def test_an_epoch_visits_every_prompt_once(count: int) -> None:
         assert places != [Order(8, count).place(t) for t in range(3 * count)]
 
 
-def test_prompts_are_strings_or_conversations(tmp_path: Path) -> None:
-    """Both are read, in any script, and other columns are left alone."""
-    file = tmp_path / "prompts.jsonl"
-    turns = [
-        {"role": "system", "content": "Be brief."},
-        {"role": "user", "content": "Hé 世界?", "name": "Ann"},
-    ]
-    rows = [{"prompt": "One?", "answer": "1"}, {"prompt": turns}]
-    text = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
-    file.write_text("\ufeff" + text + "\n", encoding="utf-8")
-
-    found = load(str(file), seed=0, held_out=0)
-
-    assert found.train == [
-        ({"role": "user", "content": "One?"},),
-        (
-            {"role": "system", "content": "Be brief."},
-            {"role": "user", "content": "Hé 世界?"},
-        ),
-    ]
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "not json",
-        '"text"',
-        "[]",
-        "{}",
-        '{"prompt": ""}',
-        '{"prompt": "  "}',
-        '{"prompt": 7}',
-        '{"prompt": []}',
-        '{"prompt": [{"role": "user"}]}',
-        '{"prompt": [{"content": "Why?"}]}',
-        '{"question": "Why?"}',
-    ],
-)
-def test_a_line_without_a_prompt_is_named(line: str, tmp_path: Path) -> None:
-    """The error has the file and the line, and shows what one looks like."""
-    file = tmp_path / "prompts.jsonl"
-    file.write_text(f'{{"prompt": "Fine?"}}\n\n{line}\n')
-
-    with pytest.raises(UsageError, match=r"prompts\.jsonl:3") as caught:
-        load(str(file), seed=0, held_out=0)
-    assert '"prompt"' in caught.value.hint
-
-
-@pytest.mark.parametrize("content", [None, b"", b"\n\n", b"\xff\xfe"])
-def test_a_file_without_prompts_is_named(content: bytes | None, tmp_path: Path) -> None:
-    """Missing, empty or not text."""
-    file = tmp_path / "prompts.jsonl"
-    if content is not None:
-        file.write_bytes(content)
-
-    with pytest.raises(UsageError, match=r"prompts\.jsonl"):
-        load(str(file), seed=0, held_out=0)
-
-
 def test_a_separator_inside_a_prompt_does_not_cut_its_line(tmp_path: Path) -> None:
     """JSON may hold U+2028 and U+0085 as they are; only a newline ends a line."""
     prompt = "one\u2028two\u0085three"
@@ -168,3 +116,21 @@ def test_prompts_are_held_out_by_the_seed_or_by_a_file(tmp_path: Path) -> None:
     assert not [p for p in ours.held_out if p in ours.train]
     assert ours.describe() == same.describe() != other.describe()
     assert load(str(split), seed=0, held_out=0).held_out == []
+
+
+def test_runs_from_before_go_on_with_their_prompts(tmp_path: Path) -> None:
+    """Their digest is SHA-256 of the prompts as one JSON list, whatever reads them."""
+    file = tmp_path / "prompts.jsonl"
+    turns = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Hé 世界?", "name": "Ann"},
+    ]
+    rows = [{"prompt": "One?", "answer": "1"}, {"prompt": turns}, {"prompt": "One?"}]
+    text = "\n\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    file.write_text("\ufeff" + text + "\n", encoding="utf-8")
+
+    told = load(str(file)).describe()
+
+    assert (told["train"], told["held_out"]) == (3, 0)
+    assert told["train_digest"].startswith("8bbff4cfa6f76171170504bcfc6dd398")
+    assert told["held_out_digest"].startswith("4f53cda18c2baa0c0354bb5f9a3ecbe5")

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from onlinedpo.journal import codec, frames
 from onlinedpo.journal.reader import segments
@@ -31,6 +31,12 @@ class Forger:
             assert all(isinstance(frame, frames.Frame) for frame in found)
             self.segments.append([codec.decode(f.payload) for f in found])  # type: ignore[union-attr]
             self._run = header.run
+
+    @classmethod
+    def of_a_copy(cls, run: Path, copy: Path) -> Self:
+        """The same of a copy: the run itself stays as it is."""
+        shutil.copytree(run, copy)
+        return cls(copy)
 
     @property
     def frames(self) -> Iterator[tuple[int, Batch]]:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.judges.choosing import judge_alone
 from onlinedpo.engine.observer import Silent
 from onlinedpo.engine.rejudge_folder import prepare
 from onlinedpo.engine.rejudge_request import Request
@@ -252,7 +251,7 @@ def test_verdicts_that_came_with_a_fork_are_read_again(
     shutil.copytree(judged, run)
     model, rubric = str(judged.parent / "model"), "Be long."
     prepared = prepare(run, Request(judge=model, rubric=rubric, into=into), Silent())
-    judge = Moody(judge_alone(prepared.settings, prepared.identity))
+    judge = Moody(prepared.judge.load())
     with prepared.journal(Silent()) as journal:
         judge_rest(journal, judge, prepared.pairs, prepared.settings, Judging())
     fork(run, tmp_path / "new", labels="rejudged", rejudged=into)

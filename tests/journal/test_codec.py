@@ -21,6 +21,7 @@ PLAIN: list[Record] = [
     facts.process_started(iters=7),
     facts.tail_cut(),
     facts.sampled(3),
+    facts.ranked(3),
     facts.submitted(1, 2),
     facts.verdict(3),
     facts.label(3),

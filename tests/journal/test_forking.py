@@ -165,7 +165,7 @@ def test_steps_come_again_under_other_labels(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "there", OTHER_RUN, by_table) as journal:
         forking.copy(source, journal, source.frame, facts.NOW)
         planned = forking.replan(
-            journal, lambda ended: ended.restored(facts.label(0), facts.NOW), "human"
+            journal, lambda end: end.restored(facts.label(0), facts.NOW), "human", {}
         )
         forking.begin_again(journal, planned, facts.NOW)
         ledger = journal.ledger
@@ -187,7 +187,7 @@ def test_without_any_winner_there_is_nothing_to_begin(tmp_path: Path) -> None:
             Journal.open(tmp_path / "there", {}, by_table) as journal,
             pytest.raises(UsageError, match=f"{who} found no winner"),
         ):
-            forking.replan(journal, lambda ended: None, labels)
+            forking.replan(journal, lambda ended: None, labels, {})
 
 
 def test_an_empty_journal_has_nothing_to_begin_from(tmp_path: Path) -> None:

@@ -63,10 +63,10 @@ def test_what_a_full_disk_cuts_off_was_never_acknowledged(
     assert code == 0
     assert lines[:3] == ["written 0", "written 1", "written 2"]
     failed, again, later, told = lines[3:]
-    assert failed.startswith("refused 5 3 the journal could not be written: ")
+    assert failed.startswith("refused 11 3 the journal could not be written: ")
     assert "000002.odj: frame 5: File too large" in failed
     for line in (again, later):
-        assert line.startswith("refused 5 3 ") and "frame 5: File too large" in line
+        assert line.startswith("refused 11 3 ") and "frame 5: File too large" in line
     assert told == "3"
     with Journal.open(folder, {}, by_table) as journal:
         assert journal.ledger.next_ticket == 3
@@ -96,7 +96,7 @@ def test_a_new_segment_that_does_not_fit_is_tried_again(tmp_path: Path) -> None:
     kit.write(folder, [[[facts.run_opened()]]])
     code, lines = processes.finish(NO_SEGMENT, folder)
     assert code == 0
-    full = "refused 5 1 the journal could not be written: "
+    full = "refused 11 1 the journal could not be written: "
     assert lines[0] == "written 0" and lines[3] == "written 1"
     for line in lines[1:3]:
         assert line.startswith(full) and line.endswith("000003.odj: File too large")
@@ -128,7 +128,7 @@ def test_a_disk_too_full_to_open_a_run_is_told(tmp_path: Path, torn: int) -> Non
     code, lines = processes.finish(NO_ROOM_TO_OPEN, folder)
     assert kit.files(folder) == before
     assert code == 0
-    assert lines[0].startswith("refused 5 the journal could not be written: ")
+    assert lines[0].startswith("refused 11 the journal could not be written: ")
     with Journal.open(folder, {}, by_table) as journal:
         assert len(journal.ledger.tails) == torn
 

@@ -17,6 +17,7 @@ from onlinedpo.states.records import (
     Kept,
     Label,
     ProcessStarted,
+    Ranked,
     Reason,
     Record,
     Restored,
@@ -108,6 +109,11 @@ def sampled(
         time=NOW,
         repeats=repeats,
     )
+
+
+def ranked(ticket: int) -> Ranked:
+    """What a judge says of two draws of a prompt."""
+    return Ranked(ticket=ticket, verdicts=(verdict(6 * ticket),), time=NOW)
 
 
 def submitted(*tickets: int) -> Submitted:

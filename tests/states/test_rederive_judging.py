@@ -114,7 +114,7 @@ def test_the_likeliest_token_must_fit_the_chances_of_the_letters() -> None:
     verdicts = [asked(pair(), "first-second", raw="B"), asked(pair(), "second-first")]
 
     found = differs("raw: 'B' is recorded", verdicts, pair())
-    assert "P(A) -0.1" in str(found)
+    assert "log-probabilities -0.1" in str(found)
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,10 @@ def test_a_judge_whose_files_were_moved_is_the_same() -> None:
 def test_an_unknown_version_is_an_error_of_its_own(what: str) -> None:
     """Whether the verdict is right, this version cannot tell."""
     reader = Verdicts()
-    newer = {**JUDGE, what: 2}
+    newer = {**JUDGE, what: 99}
     reader.judged_by(replace(OPENED, judge={**newer, "rubric": ""}), TWO)
 
-    with pytest.raises(JournalNewer, match=f"its {what} has version 2"):
+    with pytest.raises(JournalNewer, match=f"its {what} has version 99"):
         read(both(pair(), judge=newer), pair(), by=reader)
 
 

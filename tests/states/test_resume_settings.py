@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -11,77 +10,28 @@ import yaml
 from onlinedpo.journal.codec import decode, encode
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import SettingsChanged, UsageError
-from onlinedpo.states.given import from_mapping, resume
+from onlinedpo.states.foreign.read import read
+from onlinedpo.states.given import resume
 from onlinedpo.states.records import RunOpened
 from tests.states import facts
+from tests.tables.settings import NAMES, OTHER, TOGETHER
 
-# Another legal value for every setting.
-OTHER: dict[str, Any] = {
-    "model": "elsewhere/model",
-    "data": "elsewhere.jsonl",
-    "seed": 1,
-    "iters": 200,
-    "batch_size": 8,
-    "grad_accumulation_steps": 2,
-    "micro_batch_size": 2,
-    "fine_tune_type": "dora",
-    "num_layers": 4,
-    "lora_parameters": {"rank": 9, "dropout": 0.0, "scale": 10.0},
-    "grad_checkpoint": True,
-    "learning_rate": 2e-5,
-    "lr_schedule": {"name": "cosine_decay", "arguments": [1e-5, 100]},
-    "optimizer": "sgd",
-    "optimizer_config": {"adam": {"betas": [0.9, 0.99]}},
-    "max_grad_norm": None,
-    "beta": 0.2,
-    "dpo_cpo_loss_type": "ipo",
-    "delta": 5.0,
-    "max_completion_length": 64,
-    "max_seq_length": 512,
-    "temperature": 1.0,
-    "top_p": 0.9,
-    "top_k": 20,
-    "min_p": 0.1,
-    "judge": "elsewhere/judge",
-    "judge_system": "Prefer the shorter one.",
-    "judge_orders": 1,
-    "escalate_below": 0.8,
-    "human_share": 0.1,
-    "label_budget": 500,
-    "max_waiting": 9,
-    "max_staleness": 3,
-    "when_stale": "requeue",
-    "late_labels": "requeue",
-    "overlap": 0.2,
-    "resolve": "majority",
-    "annotator": "anna",
-    "steps_per_report": 1,
-    "steps_per_eval": 50,
-    "val_prompts": 8,
-    "save_every": 5,
-    "adapter_path": "out",
-}
-# What cannot change what is trained on already: model, data and judge are compared by
-# content; whom to ask, and what becomes of the answers, concerns the pairs to come.
+# What cannot change what is trained on already: models, data and judges are compared
+# by content; whom to ask, and what becomes of the answers, concerns the pairs to come;
+# how a server is reached is not what it says.
 MAY_CHANGE = {
-    "model",
-    "data",
-    "iters",
-    "judge",
-    "escalate_below",
-    "human_share",
-    "label_budget",
-    "max_waiting",
-    "max_staleness",
-    "when_stale",
-    "late_labels",
-    "overlap",
-    "resolve",
+    *("model", "revision", "trust_remote_code", "chat_template"),
+    *("resume_adapter_file", "reference_model_path"),
+    *("data", "hf_dataset", "offline_pairs", "prompt_feature", "chat_feature"),
+    *("system_feature", "chosen_feature", "rejected_feature"),
+    *("iters", "epochs"),
+    *("judge", "judge_panel", "judge_revision", "judge_key_env", "judge_timeout"),
+    *("judge_attempts", "judge_concurrency"),
+    *("escalate_below", "human_share", "label_budget", "max_waiting"),
+    *("max_staleness", "when_stale", "late_labels", "overlap", "resolve"),
     "annotator",
-    "steps_per_report",
-    "steps_per_eval",
-    "save_every",
-    "adapter_path",
+    *("steps_per_report", "steps_per_eval", "save_every", "adapter_path"),
+    *("report_to", "project_name", "memory_limit_gb"),
 }
 
 
@@ -94,7 +44,7 @@ def journalled(**wanted: Any) -> dict[str, Any]:
 
 def test_every_setting_is_tried() -> None:
     """The table below leaves no setting out, and each value does differ."""
-    assert list(OTHER) == [f.name for f in fields(Settings)]
+    assert set(OTHER) == set(NAMES)
     assert all(getattr(Settings(), name) != value for name, value in OTHER.items())
 
 
@@ -129,10 +79,43 @@ def test_a_diff_names_all_that_changed() -> None:
 
 def test_the_same_settings_are_no_change() -> None:
     """All of them given again, from YAML, where lists come back as lists."""
-    text = yaml.safe_dump(Settings(**OTHER).as_dict())
-    again = from_mapping(yaml.safe_load(text), "config.yaml")
-    assert resume(journalled(**OTHER), again) == Settings(**OTHER)
-    assert resume(journalled(**OTHER), {}) == Settings(**OTHER)
+    text = yaml.safe_dump(Settings(**TOGETHER).as_dict())
+    again = read(yaml.safe_load(text), "config.yaml").settings
+    assert resume(journalled(**TOGETHER), again) == Settings(**TOGETHER)
+    assert resume(journalled(**TOGETHER), {}) == Settings(**TOGETHER)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "instead", "other"),
+    [
+        ("iters", 300, "epochs", 3),
+        ("data", "mine.jsonl", "hf_dataset", {"path": "org/data"}),
+    ],
+)
+def test_what_is_given_now_counts_over_what_would_have_replaced_it(
+    name: str, value: Any, instead: str, other: Any
+) -> None:
+    """--iters 300 makes a run longer that began with epochs."""
+    went_on = resume(journalled(**{instead: other}), {name: value})
+    assert (getattr(went_on, name), getattr(went_on, instead)) == (value, None)
+
+
+def test_a_schedule_is_not_replaced_in_a_run_that_has_begun() -> None:
+    """Neither that of the learning rate nor that of beta."""
+    for name, instead in (("learning_rate", "lr_schedule"), ("beta", "beta_schedule")):
+        begun = journalled(**{instead: OTHER[instead]})
+        with pytest.raises(SettingsChanged, match=f"  {instead}: "):
+            resume(begun, {name: OTHER[name]})
+
+
+def test_a_part_of_an_adapters_shape_is_no_change_of_the_rest() -> None:
+    """Of lora_parameters each part counts for itself."""
+    begun = journalled(lora_parameters={"rank": 9, "dropout": 0.1, "scale": 2.0})
+    assert resume(begun, {"lora_parameters": {"rank": 9}}).lora_parameters == {
+        **{"rank": 9, "dropout": 0.1, "scale": 2.0}
+    }
+    with pytest.raises(SettingsChanged, match="lora_parameters"):
+        resume(begun, {"lora_parameters": {"rank": 8}})
 
 
 def test_lists_and_tuples_are_alike() -> None:

@@ -1,0 +1,57 @@
+"""A panel: several judges who are all asked, each of whom answers for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import chain
+
+from onlinedpo.engine.judges.comparison import Comparison, Judge, Outside
+from onlinedpo.engine.observer import Observer
+from onlinedpo.states import judges
+from onlinedpo.states.errors import Unanswered
+from onlinedpo.states.records import Verdict
+
+
+class Panel:
+    """Several judges as one: the verdicts of each, in the order of the judges.
+
+    What they come to together is decided where all verdicts are: `states.deciding`.
+    """
+
+    def __init__(self, members: Sequence[Judge]) -> None:
+        """Ask all of these about each pair."""
+        self._members = members
+        self.identity = judges.panel([member.identity for member in members])
+
+    def judge(self, comparisons: Sequence[Comparison]) -> list[list[Verdict]]:
+        """All verdicts on each comparison, judge by judge."""
+        # Those that are elsewhere can think while the others do.
+        for comparison in comparisons:
+            self.expect(comparison)
+        said: list[list[list[Verdict]]] = []
+        for member in self._members:
+            try:
+                said.append(member.judge(comparisons))
+            except Unanswered as unanswered:
+                # One judge's verdicts are not the panel's.
+                unanswered.came = ()
+                raise
+        return [[*chain(*verdicts)] for verdicts in zip(*said, strict=True)]
+
+    def expect(self, comparison: Comparison) -> None:
+        """Let those that are elsewhere begin."""
+        for member in self._members:
+            if isinstance(member, Outside):
+                member.expect(comparison)
+
+    def must_answer(self) -> None:
+        """Try those that are elsewhere."""
+        for member in self._members:
+            if isinstance(member, Outside):
+                member.must_answer()
+
+    def watched_by(self, watch: Observer) -> None:
+        """Tell `watch` where one that is elsewhere is waited for."""
+        for member in self._members:
+            if isinstance(member, Outside):
+                member.watched_by(watch)

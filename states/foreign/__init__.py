@@ -1,0 +1,1 @@
+"""Settings files of other trainers (mlx-lm-lora, MLX-LoRA-Studio, mlx-lm, TRL)."""
