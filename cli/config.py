@@ -17,6 +17,7 @@ from onlinedpo.cli.sources import Source, sources, together
 from onlinedpo.cli.words import safe
 from onlinedpo.journal import snapshot
 from onlinedpo.states import given
+from onlinedpo.states.checks import plain
 from onlinedpo.states.config import GROUPS, Settings
 from onlinedpo.states.foreign.read import Given
 
@@ -65,8 +66,9 @@ def config(
       onlinedpo config -c peer.yaml > mine.yaml
     """
     found = sources(demo, config_file, options)
+    before: dict[str, Any] = {}
     if run_folder is None:
-        settings, before = Settings(**together(found)), {}
+        settings = Settings(**together(found))
     else:
         settings, before, found = _of_run(run_folder, found)
     origins = _origins(before, found)
@@ -109,7 +111,7 @@ def _origins(before: dict[str, Any], found: Sequence[Source]) -> dict[str, _Orig
         settings = source.given.settings
         merged = given.over(held, settings)
         for name, value in merged.items():
-            if given.plain(value) == given.plain(held[name]) and (
+            if plain(value) == plain(held[name]) and (
                 name not in settings or origins[name].source == _JOURNAL
             ):
                 continue
@@ -125,7 +127,7 @@ def _origins(before: dict[str, Any], found: Sequence[Source]) -> dict[str, _Orig
 
 def _yaml(settings: Settings, origins: dict[str, _Origin]) -> list[str]:
     """A settings file, each line with its origin."""
-    lines = []
+    lines: list[str] = []
     for group in GROUPS:
         lines += [*([""] if lines else []), f"# {title(group)}"]
         for f in fields(group):
@@ -156,7 +158,7 @@ def _value(value: Any) -> str:
 
 def _notes(found: Sequence[Source]) -> list[str]:
     """What became of the keys of other trainers, as comments."""
-    lines = []
+    lines: list[str] = []
     for source in found:
         notes = source.given.notes
         if notes:

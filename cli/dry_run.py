@@ -24,11 +24,11 @@ def show(folder: Path | None, wanted: Mapping[str, Any], watch: Progress) -> int
 
     found = dry_run(folder, wanted, watch)
     watch.close()
-    click.echo("\n".join(_lines(found, folder)))
+    click.echo("\n".join(_lines(found)))
     return 130 if watch.asked_to_stop() else 0
 
 
-def _lines(found: DryRun, folder: Path | None) -> Iterator[str]:
+def _lines(found: DryRun) -> Iterator[str]:
     pairs = {x.ticket: x for x in found.records if isinstance(x, r.Sampled)}
     for ticket, pair in pairs.items():
         yield f"\npair {pair.pair}"
@@ -53,8 +53,7 @@ def _lines(found: DryRun, folder: Path | None) -> Iterator[str]:
             f"before its first step a run takes the win rate on {found.held_out}"
             " held-out prompts"
         )
-    begin = f": onlinedpo run {words.safe(str(folder))} ..." if folder else ""
-    yield f"a dry run: nothing was written. The same without --dry-run begins{begin}"
+    yield "a dry run: nothing was written. Without --dry-run the run begins"
 
 
 def _told(record: r.Record) -> Iterator[str]:

@@ -11,9 +11,11 @@ from typing import Any
 import click
 
 from onlinedpo.cli import words
+from onlinedpo.cli.status_text import status_text
 from onlinedpo.journal import snapshot
 from onlinedpo.journal.lock import holder
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.judges import named_in
 from onlinedpo.states.ledger import Ledger
 
 
@@ -34,7 +36,7 @@ def status(run_folder: Path, as_json: bool) -> None:
         "head": end.chain.hex() if end else None,
     }
     click.echo(
-        json.dumps(facts, indent=2) if as_json else words.status_text(run_folder, facts)
+        json.dumps(facts, indent=2) if as_json else status_text(run_folder, facts)
     )
 
 
@@ -73,7 +75,7 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
         ],
         "people": _people(ledger),
         "model": settings.get("model"),
-        "judge": settings.get("judge") if _is_judged(ledger) else None,
+        "judge": named_in(settings) if _is_judged(ledger) else None,
         "data": settings.get("offline_pairs") or settings.get("data"),
         "offline": bool(settings.get("offline_pairs")),
         "environment": ledger.environment,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, Field, fields
 from types import NoneType, UnionType
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -72,9 +72,12 @@ class SettingsCommand(click.Command):
         for heading in group.values():
             records.setdefault(heading, [])
         for parameter in self.get_params(ctx):
-            if record := parameter.get_help_record(ctx):
+            record = parameter.get_help_record(ctx)
+            if record and isinstance(parameter, click.Option):
                 records[group.get(str(parameter.name), "Options")].append(record)
         for heading, rows in records.items():
+            if not rows:
+                continue
             with formatter.section(heading):
                 formatter.write_dl(rows, col_max=28)
 
@@ -86,11 +89,16 @@ def title(group: type) -> str:
 
 def settings_options(command: F) -> F:
     """Add all settings as flags.  None has a default: what is not given is not set."""
-    hints = get_type_hints(Settings)
     for key in reversed([*VALUES, *UNUSED]):
         if key != "config":
             command = _foreign(key)(command)
-    for field in reversed(fields(Settings)):
+    return add_settings(command, [field.name for field in fields(Settings)])
+
+
+def add_settings(command: F, names: Collection[str], *, defaults: bool = True) -> F:
+    """Add these settings as flags, which may tell their defaults."""
+    hints = get_type_hints(Settings)
+    for field in reversed([f for f in fields(Settings) if f.name in names]):
         names = [field.name, *(a for a, name in ALIASES.items() if name == field.name)]
         flags = [f"--{name.replace('_', '-')}" for name in names]
         if hints[field.name] is bool:
@@ -100,7 +108,7 @@ def settings_options(command: F) -> F:
             field.name,
             default=None,
             cls=_Setting,
-            help=field.metadata["help"] + _default(field),
+            help=field.metadata["help"] + (_default(field) if defaults else ""),
             **_kind(field, hints[field.name]),
         )(command)
     return command

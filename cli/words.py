@@ -28,14 +28,19 @@ def mean(steps: Sequence[Step], name: str) -> float:
     return sum(values) / len(values) if values else math.nan
 
 
+def figure(value: float, form: str) -> str:
+    """A number, or "none" where there is none."""
+    return "none" if math.isnan(value) else f"{value:{form}}"
+
+
 def step_line(steps: Sequence[Step], iters: int) -> str:
     """Means over the last steps, in one line."""
     loss = sum(step.loss for step in steps) / len(steps)
     return (
         f"step {steps[-1].index:>4}/{iters}"
         f"  loss {loss:.4f}"
-        f"  margin {mean(steps, 'rewards/margins'):+.3f}"
-        f"  accuracy {mean(steps, 'rewards/accuracies'):.2f}"
+        f"  margin {figure(mean(steps, 'rewards/margins'), '+.3f')}"
+        f"  accuracy {figure(mean(steps, 'rewards/accuracies'), '.2f')}"
         f"  ended {mean(steps, 'val/contain_eos_token'):.0%}"
         f"  length {mean(steps, 'completions/mean_length'):.1f}"
     )
@@ -43,19 +48,16 @@ def step_line(steps: Sequence[Step], iters: int) -> str:
 
 def measures_line(step: Step) -> str:
     """The last step's measures, for the live view."""
-    m = step.metrics
+    m, speed = step.metrics, step.metrics.get("perf/tokens_per_second")
     return (
-        f"loss {step.loss:.4f}  margin {mean([step], 'rewards/margins'):+.3f}"
-        f"  accuracy {mean([step], 'rewards/accuracies'):.2f}"
+        f"loss {step.loss:.4f}"
+        f"  margin {figure(mean([step], 'rewards/margins'), '+.3f')}"
+        f"  accuracy {figure(mean([step], 'rewards/accuracies'), '.2f')}"
         f"  ended {m['val/contain_eos_token']:.0%}"
         f"  length {m['completions/mean_length']:.1f}"
-        + (f"  {m[_SPEED]:.0f} tok/s" if m.get(_SPEED) else "")
+        + (f"  {speed:.0f} tok/s" if speed else "")
         + f"  memory {m['perf/peak_memory_gb']:.2f} GB"
     )
-
-
-_SPEED = "perf/tokens_per_second"
-"""Nothing where nothing was sampled since the step before."""
 
 
 def counts_line(ledger: Ledger) -> str:
@@ -223,44 +225,6 @@ def derived_line(child: str, parent: str, derived: Derived) -> str:
         return f"{child} is a fork of {parent} after step {derived.step}"
     who = "people" if derived.labels == "human" else "another judge"
     return f"{child} takes the steps of {parent} again, as {who} labelled its pairs"
-
-
-def status_text(folder: Path, facts: dict[str, Any]) -> str:
-    """`status` for people."""
-    lines = [f"{folder}: {facts['state']}, step {facts['step']} of {facts['iters']}"]
-    if facts["derived"]:
-        lines.append(facts["derived"])
-    lines.append(
-        "prompts: " + "  ".join(f"{k} {v}" for k, v in facts["prompts"].items())
-    )
-    if facts["dropped"]:
-        why = ", ".join(f"{k} {v}" for k, v in facts["dropped"].items())
-        lines.append(f"dropped: {why}")
-    if facts["people"]:
-        lines.append(people_line(facts["people"]))
-    if facts["last_step"]:
-        last = facts["last_step"]
-        lines.append(
-            f"last step: loss {last['loss']:.4f},"
-            f" margin {last.get('rewards/margins', math.nan):+.3f},"
-            f" accuracy {last.get('rewards/accuracies', math.nan):.2f}"
-        )
-    for rate in facts["win_rates"]:
-        lines.append(f"win rate after step {rate['step']}: {percent(rate['win_rate'])}")
-    judge = facts["judge"] or "nobody"
-    if facts["offline"]:
-        judge += " (of held-out answers only)" if facts["judge"] else ""
-    data = f"{facts['data']}{' (pairs with labels)' if facts['offline'] else ''}"
-    lines += [f"model: {facts['model']}", f"judge: {judge}", f"data: {data}"]
-    environment = facts["environment"]
-    lines.append(
-        f"last on: mlx {environment.get('mlx')} on {environment.get('device')},"
-        f" {environment.get('blas')}"
-    )
-    lines += [f"torn tail cut: {tail}" for tail in facts["torn_tails"]]
-    if facts["head"]:
-        lines.append(head_line(facts["frames"], facts["head"]))
-    return "\n".join(lines)
 
 
 def head_line(frames: int, head: str) -> str:

@@ -20,9 +20,7 @@ _PLAIN = "{% for m in messages %}{{ m['content'] }}\n\n{% endfor %}"
 _QUESTION: Messages = ({"role": "user", "content": "Why?"},)
 
 
-def encode(
-    tokenizer: Any, messages: Messages, *, thinking: bool = False
-) -> list[int]:
+def encode(tokenizer: Any, messages: Messages, *, thinking: bool = False) -> list[int]:
     """Token ids that the policy is asked with: the chat template, applied once.
 
     The template writes the BOS if the model wants one; nothing adds another.  Raises

@@ -6,6 +6,11 @@ from onlinedpo.states.errors import ReplayDiverged, SettingsChanged
 from onlinedpo.states.judges import differing
 from onlinedpo.states.records import RunOpened
 
+_REMEDIES = {
+    "the judge": "Put back what it was. Or go on with it as it is now, in a run of its"
+    " own: onlinedpo fork RUN NEW --judge NAME.",
+}
+
 
 def must_be_the_same(then: RunOpened, now: RunOpened) -> None:
     """Model, judge and data of a resumed run, by content; raises `SettingsChanged`."""
@@ -17,7 +22,8 @@ def must_be_the_same(then: RunOpened, now: RunOpened) -> None:
         if keys := differing(before, after):
             raise SettingsChanged(
                 f"{what} changed since the run began: {', '.join(keys)} differ",
-                hint="Put back what it was, or start another run folder.",
+                hint=_REMEDIES.get(what, "")
+                or "Put back what it was, or start another run folder.",
             )
     if then.initial != now.initial:
         raise ReplayDiverged(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -61,8 +61,6 @@ def dry_run(path: Path | None, wanted: Mapping[str, Any], watch: Observer) -> Dr
         wanted = given.over(folder.read_config(), wanted)
     with TemporaryDirectory(prefix="onlinedpo-") as scratch:
         run = open_run(RunFolder(Path(scratch) / "run"), wanted, watch)
-        # One batch tells as much as a round of a thousand pairs.
-        run.settings = replace(run.settings, pairs_per_round=None)
         with run.journal, run.desk or nullcontext():
             _first_batch(run)
             return DryRun(

@@ -10,6 +10,7 @@ from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.manifest import CONFIG as CONFIG
 from onlinedpo.journal.manifest import name_of
 from onlinedpo.states.config import Settings
+from onlinedpo.states.errors import UsageError
 
 
 def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> None:
@@ -26,6 +27,23 @@ def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> No
     disk.replace(target / CONFIG, config(step, settings), durable=False)
 
 
+def must_be_free(adapter_path: str | None) -> None:
+    """Raise `UsageError` where a new run would write over another program's adapter."""
+    if adapter_path is None:
+        return
+    target = Path(adapter_path).expanduser()
+    try:
+        ours = json.loads((target / CONFIG).read_bytes()).get("trained_by")
+    except (OSError, ValueError, AttributeError):
+        ours = None
+    if (target / "adapters.safetensors").exists() and ours != "onlinedpo":
+        raise UsageError(
+            f"adapter_path is {adapter_path}, which holds another program's adapter",
+            hint="Move it away, or give another --adapter-path. To begin from it:"
+            " --resume-adapter-file.",
+        )
+
+
 def config(step: int, settings: Settings) -> bytes:
     """What stands beside an adapter in mlx-lm's format."""
     values = {
@@ -36,6 +54,9 @@ def config(step: int, settings: Settings) -> bytes:
         if settings.fine_tune_type != "full"
         else None,
         "model": settings.model,
+        # The base was rounded in memory: to have the very policy, round it alike.
+        **({"quantize": settings.quantize} if settings.quantize else {}),
+        **({"revision": settings.revision} if settings.revision else {}),
         # What it does not read, for people.
         "trained_by": "onlinedpo",
         "step": step,

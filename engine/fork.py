@@ -108,7 +108,8 @@ def _same(
     forking.copy(source, journal, source.steps[step][0], now)
     ledger = journal.ledger
     changed = given.fork(ledger.settings, {**_own_adapter(), **wanted})
-    judge = _judge(journal, changed)
+    # Named, it is looked at anew: a function may have changed under its name.
+    judge = _judge(journal, changed, anew="judge" in wanted)
     forking.derive(
         journal, source, step=step, labels="same", changed=changed, judge=judge, now=now
     )
@@ -194,7 +195,9 @@ def _own_adapter() -> dict[str, Any]:
     return {"adapter_path": None}
 
 
-def _judge(journal: Journal, changed: Mapping[str, Any]) -> Mapping[str, Any]:
+def _judge(
+    journal: Journal, changed: Mapping[str, Any], *, anew: bool
+) -> Mapping[str, Any]:
     """The judge from here on, by content; raises `UsageError` if it is not found."""
     opened = journal.ledger.opened
     assert opened is not None
@@ -202,7 +205,7 @@ def _judge(journal: Journal, changed: Mapping[str, Any]) -> Mapping[str, Any]:
     settings = given.in_force({**journal.ledger.settings, **changed})
     if settings.people_judge:
         return {"kind": "people"}
-    if changed.keys() & (set(ASKED) - {"judge_system", "judge_orders"}):
+    if anew or changed.keys() & (set(ASKED) - {"judge_system", "judge_orders"}):
         return candidate(settings).identity
     return with_rubric(before, settings.judge_system)
 

@@ -27,6 +27,8 @@ def must_bear_fruit(run: Run) -> None:
         "See what the judge said with 'onlinedpo show'. A stronger judge, a clearer"
         " judge_system or a higher temperature may help."
     )
+    if dropped and dropped[0][0] == Reason.TRUNCATED:
+        hint = "Start another run folder with a larger max_completion_length."
     if run.settings.offline_pairs:
         hint = f"See whether the pairs of {run.settings.offline_pairs} differ."
     raise NothingToLearn(

@@ -21,6 +21,7 @@ _WORDS = (
     # It names the ids that end a turn.
     "generation_config.json",
 )
+_VOCABULARIES = ("tokenizer.json", "*.model", "*.tiktoken", "vocab*", "*.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,7 @@ def identify(
     path = locate(model, revision)
     config_of(path)
     weights.tensors(path)
+    _must_have_words(path)
     return ModelIdentity(
         id=model,
         path=path,
@@ -116,6 +118,15 @@ def config_of(folder: Path) -> dict[str, Any]:
             hint="Give a folder that holds an MLX model, or the id of one on the Hub.",
         )
     return config
+
+
+def _must_have_words(folder: Path) -> None:
+    """Without a vocabulary, transformers would make an empty one and say nothing."""
+    if not any(next(folder.glob(pattern), None) for pattern in _VOCABULARIES):
+        raise UsageError(
+            f"the model in {folder} has no tokenizer (such as tokenizer.json)",
+            hint="Copy it from the model that it was made from, or download it again.",
+        )
 
 
 def _digest(folder: Path, patterns: tuple[str, ...]) -> str:

@@ -145,7 +145,7 @@ class Learner:
         """The reference's log-probabilities; zeros where the loss has none."""
         if not objective.has_reference(self._settings):
             return mx.zeros(len(batch.tokens))
-        with self.policy.reference():
+        with self.policy.reference() as model, _as_while_training(model):
             reference = self._reference_scorer.completion_logps(batch)
             mx.eval(reference)
         return mx.stop_gradient(reference)
@@ -220,6 +220,23 @@ def _clipped(gradient: Any, limit: float | None) -> tuple[Any, float]:
     """The gradient clipped to a global norm, and its norm before."""
     clipped, norm = optim.clip_grad_norm(gradient, math.inf if limit is None else limit)
     return (gradient if limit is None else clipped), scalar(norm)
+
+
+@contextmanager
+def _as_while_training(model: nn.Module) -> Iterator[None]:
+    """Compute as the policy does while it is trained, but for dropout.
+
+    On a GPU some layers (gated delta nets) have one kernel for training and another for
+    the rest, which agree only up to rounding: the first margins would not be 0.
+    """
+    model.train()
+    for module in model.modules():
+        if isinstance(module, nn.Dropout):
+            module.eval()
+    try:
+        yield
+    finally:
+        model.eval()
 
 
 @contextmanager

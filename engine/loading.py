@@ -10,6 +10,7 @@ import mlx.nn as nn
 from onlinedpo.engine import beginning, chat, policy
 from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.sampler import must_be_batched
 from onlinedpo.journal import disk
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
@@ -52,13 +53,7 @@ def find(settings: Settings, began: Mapping[str, str] | None = None) -> Models:
     """
     began = began or {}
     same = began.get("id") == settings.model
-    base = identify(
-        settings.model,
-        settings.revision or (began.get("revision") if same else None) or None,
-        quantized=settings.quantize,
-        chat_template=chat.template_of(settings.chat_template),
-        trusted=settings.trust_remote_code,
-    )
+    base = base_of(settings, began.get("revision") if same else None)
     reference = None
     if settings.reference_model_path:
         same = began.get("reference_id") == settings.reference_model_path
@@ -74,6 +69,17 @@ def find(settings: Settings, began: Mapping[str, str] | None = None) -> Models:
     return Models(base, reference, adapter)
 
 
+def base_of(settings: Settings, began: str | None = None) -> ModelIdentity:
+    """The policy's base, in the revision that is set, or else in the one it `began`."""
+    return identify(
+        settings.model,
+        settings.revision or began or None,
+        quantized=settings.quantize,
+        chat_template=chat.template_of(settings.chat_template),
+        trusted=settings.trust_remote_code,
+    )
+
+
 def load(
     models: Models, settings: Settings, said: Callable[[str], None] = lambda _: None
 ) -> Policy:
@@ -82,11 +88,15 @@ def load(
     Raises `UsageError`.
     """
     model, tokenizer = policy.load(models.base)
+    must_be_batched(model)
     if chat.is_plain(tokenizer):
         said(
             f"the tokenizer of '{models.base.id}' has no chat template: prompts are"
             " plain text, each message followed by an empty line"
         )
+    layers = len(getattr(model, "layers", ()))
+    if settings.num_layers > layers:
+        said(f"num_layers is {settings.num_layers}: all {layers} layers are trained")
     chat.must_render(tokenizer, models.base.id, thinking=settings.enable_thinking)
     other: nn.Module | None = None
     if models.apart:

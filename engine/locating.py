@@ -73,9 +73,7 @@ def _download(model: str, revision: str | None) -> Path:
 
 def _is_a_path(model: str) -> bool:
     """Whether it can only be meant as a path: a Hub id is NAME or OWNER/NAME."""
-    return (
-        model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
-    )
+    return model.startswith((".", "/", "~")) or "\\" in model or model.count("/") > 1
 
 
 def _meant(path: Path) -> str:

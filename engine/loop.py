@@ -47,7 +47,10 @@ def run(
 
 
 def train(run: Run) -> None:
-    """The loop: take labels in, apply them, else judge, else sample, else wait."""
+    """The loop: take labels in, apply them, else judge, else wait, else sample.
+
+    Of a round of several steps none is applied before all is judged: see `states.due`.
+    """
     ledger, settings = run.ledger, run.settings
     while not run.watch.asked_to_stop():
         people.take_in(run)
@@ -65,15 +68,17 @@ def train(run: Run) -> None:
             submit(run, fresh)
         elif undecided := ledger.settled_without_winner():
             run.journal.append(without_winner(undecided, time.time()))
-        elif people.has_room(run):
-            offline.take(run) if settings.offline_pairs else sample(run)
-        else:
+        elif not people.has_room(run):
             people.wait(run)
+        elif settings.offline_pairs:
+            offline.take(run)
+        else:
+            sample(run)
 
 
 def win_rate_is_due(run: Run) -> bool:
     """Before the first step, every `steps_per_eval` steps, and after the last."""
     step, settings = run.ledger.steps, run.settings
-    due = step % settings.steps_per_eval == 0 or step == settings.iters
+    regular = step % settings.steps_per_eval == 0 or step == settings.iters
     measurable = bool(run.prompts.held_out) and run.judge is not None
-    return measurable and due and not run.ledger.evaluated(step)
+    return measurable and regular and not run.ledger.evaluated(step)

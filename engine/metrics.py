@@ -35,7 +35,7 @@ def row_of(record: Step | Evaluated) -> dict[str, object]:
 
 def write(path: Path, record: Step | Evaluated) -> None:
     """Add a line.  The journal has it all: a lost line is made again at the start."""
-    with path.open("a") as file:
+    with disk.naming(path), path.open("a") as file:
         file.write(json.dumps(row_of(record)) + "\n")
 
 

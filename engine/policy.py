@@ -134,9 +134,6 @@ def _not_loaded(identity: ModelIdentity, error: Exception) -> UsageError:
     hint = "It must be a model that mlx-lm can load."
     if "trust_remote_code" in str(error):
         hint = "It wants to run code of its own: --trust-remote-code, if you trust it."
-    elif not any(identity.path.glob("*token*")):
-        told = "it has no tokenizer files"
-        hint = "Copy them from the model that it was made from, or download it again."
     name = identity.id
     return UsageError(f"the model '{name}' could not be loaded: {told}", hint=hint)
 
@@ -144,18 +141,12 @@ def _not_loaded(identity: ModelIdentity, error: Exception) -> UsageError:
 def _make_trainable(model: nn.Module, settings: Settings) -> None:
     try:
         model.freeze()
-        layers = len(model.layers)
+        _ = model.layers
     except AttributeError as error:
         raise UsageError(
             f"mlx-lm cannot train this model: {error}",
             hint="Choose a model of another family.",
         ) from error
-    if settings.num_layers > layers:
-        raise UsageError(
-            f"the model cannot train {settings.num_layers} layers (num_layers): it has"
-            f" {layers}",
-            hint="-1 takes all of them.",
-        )
     if settings.fine_tune_type == "full":
         if is_quantized(model):
             raise UsageError(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from onlinedpo.engine import environment
-from onlinedpo.engine.judges.comparison import Judge, Outside, judge_pairs
+from onlinedpo.engine.judges.comparison import Judge, Outside, Tried, judge_pairs
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.rejudge_folder import prepare
 from onlinedpo.engine.rejudge_request import Request
@@ -70,6 +70,8 @@ def rejudge(run: Path, request: Request, watch: Watch) -> Outcome:
         judge = prepared.judge.load()
         if isinstance(judge, Outside):
             judge.watched_by(watch)
+        if isinstance(judge, Tried) and not prepared.next_ticket:
+            judge.must_answer()
         with prepared.journal(watch) as journal:
             journal.append([_started()])
             done = judge_rest(journal, judge, pairs, prepared.settings, watch)

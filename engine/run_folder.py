@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ import yaml
 
 from onlinedpo.engine.settings_file import read_settings as read_settings
 from onlinedpo.journal import disk
+from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JournalDamaged, StorageError, UsageError
+from onlinedpo.states.lifecycle import LiveMachine
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,30 @@ class RunFolder:
                     " is read-only can be looked at: 'onlinedpo status'.",
                 )
 
+    def begin(self, settings: Settings) -> Journal:
+        """Make the folder of a new run, with its settings and a journal.
+
+        Raises `StorageError` where that cannot be, and `RunLocked`; nothing is left
+        then of what was not there before.
+        """
+        fresh = self.is_fresh()
+        try:
+            disk.make_folder(self.path)
+            # First, so that a crash from here on is resumed without any argument.
+            self.write_config(settings)
+            return Journal.create(self.journal, uuid.uuid4().bytes, LiveMachine())
+        except (OSError, StorageError) as error:
+            if fresh:
+                self.unmake()
+            if isinstance(error, StorageError):
+                raise
+            reason = f"{self.path} could not be made: {error.strerror}"
+            raise disk.failed(reason, error) from error
+
+    def is_fresh(self) -> bool:
+        """Whether nothing of a run is here, not even of one that was begun only."""
+        return not self.config.exists() and not self.journal.exists()
+
     def unmake(self) -> None:
         """Take away what a run made that could not begin, for which nothing is said."""
         with suppress(OSError):
@@ -124,7 +151,16 @@ class RunFolder:
 
     def read_config(self) -> dict[str, Any]:
         """The settings written in config.yaml; empty if it is not there."""
-        return read_settings(self.config) if self.config.exists() else {}
+        try:
+            return read_settings(self.config) if self.config.exists() else {}
+        except UsageError as error:
+            if not self.has_journal():
+                raise
+            raise UsageError(
+                str(error),
+                hint="Mend it, or remove it: the journal has the settings, and it is"
+                " written again.",
+            ) from error
 
     def write_config(self, settings: Settings) -> None:
         """Write the settings down, unless the file says the same already."""

@@ -46,7 +46,6 @@ class Sampler:
         self._tokenizer = tokenizer
         self._settings = settings
         self._eos = sorted(int(i) for i in tokenizer.eos_token_ids)
-        _must_be_batched(model)
 
     def on(self, model: nn.Module) -> Sampler:
         """One that draws in the same way from another model of this tokenizer."""
@@ -160,7 +159,7 @@ class Sampler:
         return draw
 
 
-def _must_be_batched(model: nn.Module) -> None:
+def must_be_batched(model: nn.Module) -> None:
     """Raise `UsageError` for a model whose state after a prompt cannot be shared."""
     layers = list(make_prompt_cache(model))
     for layer in layers:

@@ -1,4 +1,4 @@
-"""RUN/tensorboard: what TensorBoard plots, in one file that each start makes again.
+"""RUN/tensorboard: what TensorBoard plots, in a file that each start makes again.
 
 A kill can cut such a file anywhere, and a rewind undoes steps in it; made again from
 the journal it has every step that stands, once.
@@ -26,14 +26,17 @@ class Scalars:
         from tensorboardX.event_file_writer import EventsWriter
 
         folder.mkdir(exist_ok=True)
-        before = {*folder.glob(f"events.out.tfevents.*{_OURS}")}
+        before = sorted(folder.glob(f"events.out.tfevents.*{_OURS}"))
         self._writer = EventsWriter(str(folder / "events"), _OURS)
         self._begin()
         for report in reports:
             self._write(report)
         self._writer.flush()
-        for old in before - {Path(self._writer._file_name)}:
-            old.unlink(missing_ok=True)
+        # A TensorBoard that looks on goes from the last file to this one, by name.
+        name = Path(self._writer._file_name).name
+        for old in before:
+            if old.name > name or old != before[-1]:
+                old.unlink(missing_ok=True)
 
     def take(self, report: Step | Evaluated) -> None:
         """Write a step or a win rate, for a TensorBoard that looks on."""

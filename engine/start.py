@@ -7,19 +7,18 @@ from its journal, and must be made of the same model, judge and data.
 from __future__ import annotations
 
 import time
-import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from onlinedpo.engine import environment, loading, memory, offline
+from onlinedpo.engine import environment, export, loading, memory, offline
 from onlinedpo.engine.chat import must_render
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.data import prompts
 from onlinedpo.engine.data.prompts import Prompts
 from onlinedpo.engine.judges.choosing import Base, judge_of
-from onlinedpo.engine.judges.comparison import Judge, Outside
+from onlinedpo.engine.judges.comparison import Judge, Outside, Tried
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.loading import Models
 from onlinedpo.engine.logps import Scorer
@@ -37,7 +36,8 @@ from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import StorageError, UsageError
+from onlinedpo.states.errors import UsageError
+from onlinedpo.states.foreign.schedules import with_steps
 from onlinedpo.states.judges import members
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.objective import must_have_scores
@@ -66,7 +66,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
     folder.check()
     folder.must_be_writable()
     wanted = given.over(folder.read_config(), wanted)
-    fresh = not folder.config.exists() and not folder.journal.exists()
+    fresh = folder.is_fresh()
     journal = take_up(folder, watch) if folder.has_journal() else None
     try:
         if journal:
@@ -77,10 +77,11 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
         else:
             settings = Settings(**wanted)
             must_have_scores(settings)
+            export.must_be_free(settings.adapter_path)
         must_be_there(settings)
         parts = _load(settings, begun, watch)
         if journal is None:
-            journal = _begin(folder, parts.settings, fresh)
+            journal = folder.begin(parts.settings)
         return _ready(folder, journal, parts, watch)
     except BaseException:
         if journal:
@@ -88,22 +89,6 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
                 folder.unmake()
             journal.close()
         raise
-
-
-def _begin(folder: RunFolder, settings: Settings, fresh: bool) -> Journal:
-    """Make the folder of a new run, with its settings and a journal.
-
-    Where that fails and all of it is `fresh`, nothing is left.
-    """
-    try:
-        disk.make_folder(folder.path)
-        # First, so that a crash from here on is resumed without any argument.
-        folder.write_config(settings)
-        return Journal.create(folder.journal, uuid.uuid4().bytes, LiveMachine())
-    except (OSError, StorageError) as error:
-        if fresh:
-            folder.unmake()
-        raise disk.told(error) if isinstance(error, OSError) else error
 
 
 def _must_be_trainable(folder: RunFolder, journal: Journal) -> None:
@@ -140,6 +125,9 @@ def _load(settings: Settings, begun: RunOpened | None, watch: Observer) -> _Part
     watch.doing("reading the data")
     found = offline.load(settings) if settings.offline_pairs else prompts.load(settings)
     settings = replace(settings, iters=settings.steps_over(len(found.train)))
+    if settings.lr_schedule:
+        known = with_steps(settings.lr_schedule, {"iters": settings.iters})
+        settings = replace(settings, lr_schedule=known)
     watch.doing("loading the model")
     models = loading.find(settings, begun.model if begun else None)
     longest = memory.longest((*found.train, *found.held_out))
@@ -158,9 +146,9 @@ def _load(settings: Settings, begun: RunOpened | None, watch: Observer) -> _Part
         judge = judge_of(settings, Base(models.base, trained, watch.said, revisions))
     if isinstance(judge, Outside):
         judge.watched_by(watch)
-        if begun is None:
-            watch.doing("trying the judge")
-            judge.must_answer()
+    if isinstance(judge, Tried) and begun is None:
+        watch.doing("trying the judge")
+        judge.must_answer()
     return _Parts(settings, models, found, trained, Scorer(trained.model), judge)
 
 

@@ -38,6 +38,16 @@ def failed(what: str, error: Exception) -> StorageError:
     )
 
 
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError of the block name this file: one of a write names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
 def told(error: OSError) -> OnlineDPOError:
     """The error to tell the user where nobody nearer to it had more to say."""
     what = f"{error.filename}: " if error.filename else ""
@@ -123,10 +133,11 @@ def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
     """Give a file new contents so that a reader sees the old or the new ones, whole."""
     temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
     try:
-        if durable:
-            write_synced(temporary, data)
-        else:
-            temporary.write_bytes(data)
+        with naming(path):
+            if durable:
+                write_synced(temporary, data)
+            else:
+                temporary.write_bytes(data)
         reached(f"{path.name}.write")
         os.replace(temporary, path)
     except BaseException:

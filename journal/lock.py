@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import socket
 import time
 from pathlib import Path
 
 from onlinedpo.states.errors import RunLocked
+
+_LENGTH = 96
+"""Bytes that say who holds the lock: its process and machine."""
 
 
 class Lock:
@@ -23,15 +27,17 @@ class Lock:
             time.sleep(0.05)
             taken = self._take()
         if not taken:
-            holder = os.pread(self._fd, 32, 0).decode(errors="replace").strip()
+            pid, _, host = _read(os.pread(self._fd, _LENGTH, 0)).partition(" ")
             os.close(self._fd)
+            on = f" on {host}" if host else ""
             raise RunLocked(
-                f"{folder.parent}: another process (pid {holder or '?'}) writes this"
+                f"{folder.parent}: another process (pid {pid or '?'}{on}) writes this"
                 " run",
                 hint="Wait until it ends, or stop it. 'onlinedpo status' reads along.",
             )
         # For messages only; of one length, so that no rest of an older one stays.
-        os.pwrite(self._fd, f"{os.getpid():<16}\n".encode(), 0)
+        me = f"{os.getpid()} {socket.gethostname()}".encode()[: _LENGTH - 1]
+        os.pwrite(self._fd, me.ljust(_LENGTH - 1) + b"\n", 0)
 
     def _take(self) -> bool:
         try:
@@ -54,7 +60,11 @@ def holder(folder: Path) -> str | None:
             try:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:
-                return lock.read(32).decode(errors="replace").strip() or "?"
+                return _read(lock.read(_LENGTH)).partition(" ")[0] or "?"
     except OSError:
         return None
     return None
+
+
+def _read(said: bytes) -> str:
+    return said.decode(errors="replace").strip()

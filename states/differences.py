@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from onlinedpo.states import records as r
 from onlinedpo.states.given import changes, in_force
+from onlinedpo.states.judges import differing
 from onlinedpo.states.ledger import Ledger
 
 Part = Literal["pairs", "labels", "loss", "grad_norm", "state"]
@@ -182,7 +183,7 @@ def _origin(one: Outline, other: Outline) -> dict[str, tuple[str, ...]]:
         ("judge", first.judge, second.judge),
         ("prompts", first.data, second.data),
     ):
-        keys = sorted(k for k in {*a, *b} if k != "id" and a.get(k) != b.get(k))
+        keys = sorted({*differing(a, b), *differing(b, a)})
         if keys:
             found[what] = tuple(keys)
     if first.initial != second.initial:

@@ -9,6 +9,7 @@ from typing import Any, get_type_hints
 from onlinedpo.states.checks import plain, typed
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import SettingsChanged, UsageError
+from onlinedpo.states.foreign.schedules import with_steps
 
 INSTEAD = {
     "iters": "epochs",
@@ -57,10 +58,10 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
     """
     before = in_force(journalled).as_dict()
     hints = get_type_hints(Settings)
-    after = over(
-        before,
-        {name: typed(name, value, hints[name]) for name, value in wanted.items()},
-    )
+    wanted = {name: typed(name, value, hints[name]) for name, value in wanted.items()}
+    if wanted.get("lr_schedule"):
+        wanted["lr_schedule"] = with_steps(wanted["lr_schedule"], before)
+    after = over(before, wanted)
     resumable = {f.name for f in fields(Settings) if f.metadata["resumable"]}
     refused = [
         f"  {name}: {before[name]!r} -> {value!r}"
@@ -76,7 +77,9 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
 
 
 FIXED_BY_COPY = (
-    *("model", "data", "offline_pairs", "seed", "val_prompts", "max_seq_length"),
+    *("model", "revision", "seed", "val_prompts", "max_seq_length"),
+    *("data", "hf_dataset", "offline_pairs", "prompt_feature", "chat_feature"),
+    *("system_feature", "chosen_feature", "rejected_feature"),
     *("quantize", "chat_template", "resume_adapter_file", "reference_model_path"),
     *("fine_tune_type", "num_layers", "lora_parameters"),
     *("optimizer", "optimizer_config"),

@@ -46,6 +46,13 @@ def name_of(judge: Mapping[str, Any]) -> str:
     )
 
 
+def named_in(settings: Mapping[str, Any]) -> str:
+    """Who judges a run, by the names that its settings give."""
+    return " + ".join(
+        [str(settings.get("judge")), *(settings.get("judge_panel") or ())]
+    )
+
+
 def with_rubric(judge: Mapping[str, Any], rubric: str) -> dict[str, Any]:
     """The same judge, or panel, under another rubric, as far as it has one."""
     if judge.get("kind") == PANEL:

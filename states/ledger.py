@@ -118,11 +118,7 @@ class Ledger(Standing):
     def _escalated(self, asked: r.Escalated) -> None:
         turn = self._judging(asked.ticket, "people are asked")
         if turn.verdicts and not turn.slots:
-            self.round.judged += 1
-            judged = decide(turn.verdicts, asked.time)
-            self.round.agreed += isinstance(judged, r.Label)
-            if isinstance(judged, r.Dropped):
-                self.round.unsettled[judged.reason] += 1
+            self.round.add_judged(decide(turn.verdicts, asked.time))
         self._fire(asked.ticket, "escalate")
         self.asked += asked.slots - turn.slots
         turn.slots = asked.slots
@@ -154,19 +150,14 @@ class Ledger(Standing):
         self._fire(label.ticket, "relabel" if again else "label")
         turn.label = label
         if label.source == "judge" and not again and not turn.slots:
-            self.round.judged += 1
-            if label.chosen:
-                self.round.agreed += 1
-            else:
-                self.round.unsettled[label.reason] += 1
+            self.round.add_judged(label)
 
     def _dropped(self, drop: r.Dropped) -> None:
         if drop.ticket == self.next_ticket:
             self._admit(drop.ticket)
         turn = self._turn(drop.ticket)
         if turn.phase is Phase.JUDGING and not turn.slots:
-            self.round.judged += 1
-            self.round.unsettled[drop.reason] += 1
+            self.round.add_judged(drop)
         if drop.reason == r.Reason.REQUEUED and turn.sampled:
             pair = turn.sampled
             self.again.append((pair.ticket, pair.epoch, pair.prompt))

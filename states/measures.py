@@ -13,6 +13,9 @@ from onlinedpo.states.reasons import Reason
 from onlinedpo.states.standing import Standing
 from onlinedpo.states.turns import LabelledPair, Round
 
+_JUDGED = ("judge/", "label/human_frac")
+"""What a judge or people have to do with, by how the names begin."""
+
 
 def of_step(
     standing: Standing, pairs: Sequence[LabelledPair], settings: Settings
@@ -29,9 +32,6 @@ def of_step(
         # Nobody judges, and what people have to do with the file is not known.
         return {k: v for k, v in measured.items() if not k.startswith(_JUDGED)}
     return measured
-
-
-_JUDGED = ("judge/", "label/human_frac")
 
 
 def of_round(

@@ -59,7 +59,7 @@ def choice(logprobs: tuple[float, ...], shown: Shown, raw: str) -> Reading:
 def scores_fit(logprobs: tuple[float, ...], raw: str) -> bool:
     """Whether the log-probabilities are those of the scores; none without scores."""
     found = _loaded(raw)
-    if not isinstance(found, list) or not all(map(is_number, found)):
+    if not _are_scores(found):
         return logprobs == ()
     derived = preference(*found)
     return len(logprobs) == 2 and all(
@@ -83,6 +83,10 @@ def is_number(value: object) -> TypeGuard[float]:
     )
 
 
+def _are_scores(found: object) -> TypeGuard[list[float]]:
+    return isinstance(found, list) and len(found) == 2 and all(map(is_number, found))
+
+
 def _log_sigmoid(x: float) -> float:
     return -math.log1p(math.exp(-x)) if x > 0 else x - math.log1p(math.exp(x))
 
@@ -90,6 +94,6 @@ def _log_sigmoid(x: float) -> float:
 def _loaded(raw: str) -> object:
     try:
         found: object = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return found

@@ -127,8 +127,9 @@ class Dropped:
 class Step:
     """A DPO step was taken on these pairs: appending this record is the commit.
 
-    `margins` are the reward margins per pair before the step.  `state` is the digest of
-    adapter and optimizer after it, where a checkpoint was written, and else empty.
+    `margins` are the reward margins per pair before the step, of a tie that of the
+    first completion over the second.  `state` is the digest of adapter and optimizer
+    after it, where a checkpoint was written, and else empty.
     """
 
     index: int

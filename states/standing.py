@@ -18,7 +18,7 @@ from onlinedpo.states.turns import LabelledPair, Round, Turn
 
 def trains_ties(settings: Mapping[str, Any]) -> bool:
     """Whether settings, as the journal keeps them, want ties to be trained on."""
-    return settings.get("ties", "drop") != "drop"
+    return bool(settings.get("ties", "drop") != "drop")
 
 
 class Standing:

@@ -109,3 +109,11 @@ class Round:
             self.completions += 1
             self.tokens += len(completion.tokens)
             self.ended += completion.finish == "stop"
+
+    def add_judged(self, decision: r.Label | r.Dropped) -> None:
+        """Count a pair on which a judge has decided: it agrees with itself, or not."""
+        self.judged += 1
+        if isinstance(decision, r.Label) and decision.chosen:
+            self.agreed += 1
+        else:
+            self.unsettled[decision.reason] += 1

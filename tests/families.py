@@ -152,13 +152,6 @@ FAMILIES: dict[str, dict[str, Any]] = {
         "num_experts": 4,
         "num_experts_per_tok": 2,
     },
-    "recurrent_gemma": {
-        "attention_bias": False,
-        "conv1d_width": 4,
-        "logits_soft_cap": 30.0,
-        "attention_window_size": 8,
-        "block_types": ["recurrent", "attention"],
-    },
     "rwkv7": {
         "norm_eps": 1e-5,
         "a_low_rank_dim": 8,
@@ -182,11 +175,39 @@ FAMILIES: dict[str, dict[str, Any]] = {
     },
 }
 
+UNTRAINABLE: dict[str, dict[str, Any]] = {
+    # mlx-lm's class is no whole module.
+    "recurrent_gemma": {
+        "attention_bias": False,
+        "conv1d_width": 4,
+        "logits_soft_cap": 30.0,
+        "attention_window_size": 8,
+        "block_types": ["recurrent", "attention"],
+    },
+    # A cache that several prompts cannot share.
+    "llama4": {
+        "text_config": {
+            **SHAPE,
+            "num_hidden_layers": 4,
+            "attention_bias": False,
+            "attention_chunk_size": 8,
+            "interleave_moe_layer_step": 2,
+            "intermediate_size_mlp": 64,
+            "model_type": "llama4_text",
+            "num_experts_per_tok": 1,
+            "num_local_experts": 2,
+            "rope_scaling": None,
+            "use_qk_norm": True,
+        }
+    },
+}
+
 
 def model_of(family: str, folder: Path, **changed: Any) -> Path:
     """A random model of a family, with the toys' tokenizer."""
     toy_model(folder)
-    config = {**SHAPE, **FAMILIES.get(family, {}), **changed, "model_type": family}
+    told = {**FAMILIES, **UNTRAINABLE}[family]
+    config = {**SHAPE, **told, **changed, "model_type": family}
     module = importlib.import_module(f"mlx_lm.models.{family}")
     mx.random.seed(1)
     model = module.Model(module.ModelArgs.from_dict(config))

@@ -64,12 +64,12 @@ def _panel(record: JudgeRecord) -> dict[str, Any] | None:
 
 
 def _panel_lines(panel: dict[str, Any]) -> list[str]:
-    lines = one_judge.lines(panel, "the panel: what more than half of them choose")
+    lines = one_judge.lines(panel, "the panel: what more than half of them say")
     for two in panel["together"]:
         one, other = two["judges"]
         share = told(two["raw"], share=True)
-        lines.append(f"  judges {one} and {other} choose the same: {share}")
-        if two["raw"]["enough"]:
+        lines.append(f"  judges {one} and {other} agree: {share}")
+        if two["raw"]["enough"] and two["kappa"]["value"] is not None:
             lines[-1] += f", kappa {told(two['kappa'], share=False).partition(' (')[0]}"
     return lines
 

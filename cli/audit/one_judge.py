@@ -10,6 +10,7 @@ from typing import Any
 from onlinedpo.cli import words
 from onlinedpo.cli.audit.judge_warnings import warnings
 from onlinedpo.cli.figures import plain, told
+from onlinedpo.states.judges import PANEL
 from onlinedpo.states.measuring import judge_figures as figures
 from onlinedpo.states.measuring.agreement import ENOUGH
 from onlinedpo.states.measuring.judge_figures import BesidePeople, Drift
@@ -107,10 +108,12 @@ def _cost(judge: Judge) -> dict[str, Any]:
 
 def lines(judge: dict[str, Any], title: str) -> list[str]:
     """The same for people; `title` says whose they are."""
-    measures = judge["figures"]
+    measures, panel = judge["figures"], judge["judge"].get("kind") == PANEL
     outcomes = ", ".join(
-        f"{title} {measures[name]['value']:.1%}" for title, name in _OUTCOMES
+        f"{what} {measures[name]['value']:.1%}" for what, name in _OUTCOMES
     )
+    if panel:
+        outcomes = outcomes.replace("orders", "judges")
     return [
         title,
         f"  {judge['pairs']} pairs: {outcomes}",
@@ -121,7 +124,7 @@ def lines(judge: dict[str, Any], title: str) -> list[str]:
         ),
         *_drift_lines(judge["drift"], _rows(judge)),
         *_people_lines(judge["people"]),
-        *_cost_lines(judge["verdicts"], judge["cost"]),
+        *([] if panel else _cost_lines(judge["verdicts"], judge["cost"])),
         *(line for text in judge["warnings"] for line in wrapped(f"! {text}")),
     ]
 

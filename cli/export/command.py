@@ -62,9 +62,8 @@ def export(
     them, and odpo_* (pair, step, margin, source, annotators ...). Pairs without a
     winner go, with the reason, to a file of their own beside it, *.undecided.*.
 
-    parquet and datasets (a folder for load_from_disk) need `pip install
-    'onlinedpo[export]'`. mlx-lm-lora is a folder for its --data. inspect is what the
-    model judge was asked and said, as a log for `inspect view`.
+    datasets is a folder for load_from_disk, mlx-lm-lora one for its --data. inspect is
+    what the model judge was asked and said, as a log for `inspect view`.
 
     With --pending: the pairs that wait for people, for another program. Label them
     there, export them from there, and drop the file into RUN/labels/inbox: the format

@@ -81,7 +81,6 @@ def must_be_free(output: Path) -> None:
 
 
 def _must_be_possible(format_: str, output: Path | None) -> None:
-    pair_files.must_be_installed(format_)
     if output is None:
         if format_ == "jsonl":
             return

@@ -10,12 +10,10 @@ import shutil
 import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
 from onlinedpo.journal import disk
-from onlinedpo.states.errors import UsageError
 from onlinedpo.states.export import preferences
 from onlinedpo.states.export.preferences import Style
 from onlinedpo.states.visible import json_line
@@ -25,7 +23,7 @@ Row = dict[str, Any]
 HELD = 1000
 """Rows that are written together, where a format wants that."""
 
-_LIBRARIES = {"parquet": ("pyarrow",), "datasets": ("pyarrow", "datasets")}
+_TABLES = ("parquet", "datasets")
 
 
 class Rows(Protocol):
@@ -77,16 +75,6 @@ class Table:
         if self._held:
             self._file.write_batch(self._batch(self._held, schema=self._schema))
         self._held = []
-
-
-def must_be_installed(format_: str) -> None:
-    """Raise `UsageError` where a library is missing that a format takes."""
-    for library in _LIBRARIES.get(format_, ()):
-        if find_spec(library) is None:
-            raise UsageError(
-                f"--format {format_} needs {library}, which is not installed",
-                hint="pip install 'onlinedpo[export]'",
-            )
 
 
 def places(format_: str, output: Path) -> tuple[Path, Path]:
@@ -159,7 +147,7 @@ def _save(path: Path) -> None:
 
 def _schema(format_: str, style: Style, labelled: bool) -> Any:
     """The columns of a table of pairs, with their types; None where there are none."""
-    if format_ not in _LIBRARIES:
+    if format_ not in _TABLES:
         return None
     import pyarrow as pa
 

@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
 from onlinedpo.cli.inspect import journal_of
+from onlinedpo.cli.options import SettingsCommand, add_settings, given
 from onlinedpo.cli.rejudge import rejudged, rejudged_text
 from onlinedpo.cli.run import stopping_on_signals
 from onlinedpo.states.errors import UsageError
+from onlinedpo.states.settings.judging import JudgingSettings
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-@click.command()
+def _judging_options(command: F) -> F:
+    """Who is asked, and how: as in a run; the rubric comes in a file."""
+    names = {field.name for field in fields(JudgingSettings)} - {"judge_system"}
+    return add_settings(command, names, defaults=False)
+
+
+@click.command(cls=SettingsCommand)
 @click.argument("run_folder", metavar="RUN", type=Path)
-@click.option("--judge", help="Model to ask: a local path or a Hub id.")
 @click.option(
     "--rubric", "rubric_file", type=Path, help="Text file with the rubric to judge by."
 )
@@ -32,28 +44,34 @@ from onlinedpo.states.errors import UsageError
 )
 @click.option("--flips", is_flag=True, help="Print all pairs that flipped.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, with all flips.")
+@_judging_options
 def rejudge(
     run_folder: Path,
-    judge: str | None,
     rubric_file: Path | None,
     sample: int | None,
     into: Path | None,
     flips: bool,
     as_json: bool,
+    **options: Any,
 ) -> int:
-    """Judge the pairs of RUN again, by another model or rubric, and compare.
+    """Judge the pairs of RUN again, by another judge or rubric, and compare.
 
     RUN is only read, also while it goes on; nothing is trained. The verdicts have a
     journal of their own, as a run does: status and show work on its folder. Give the
     same command again to go on after an interruption, or to see the table again: no
     pair is asked about twice.
 
-    With RUN's own judge and rubric it shows whether the verdicts come out again.
+    The judge is asked as in RUN, but for what is given here.
+
+    With RUN's own judge and rubric it shows whether the verdicts come out again. Any
+    judge will do that a run can have, but people: they are asked in the run itself.
 
     \b
     Examples:
       onlinedpo rejudge runs/mine --judge mlx-community/Qwen3-4B-4bit --sample 200
       onlinedpo rejudge runs/mine --rubric kinder.txt
+      onlinedpo rejudge runs/mine --judge reward:Skywork/Skywork-Reward-V2-Qwen3-0.6B
+      onlinedpo rejudge runs/mine --judge python:prefer:shorter
     """
     journal_of(run_folder)
     rubric = _text(rubric_file) if rubric_file else None
@@ -64,7 +82,7 @@ def rejudge(
 
     watch = Progress()
     with stopping_on_signals(watch), watch:
-        request = Request(judge=judge, rubric=rubric, sample=sample, into=into)
+        request = Request(rubric=rubric, sample=sample, into=into, **_asked(options))
         outcome = judge_again(run_folder, request, watch)
     done, wanted = outcome.done, outcome.wanted
     if done < wanted:
@@ -76,6 +94,12 @@ def rejudge(
     else:
         click.echo("\n".join(rejudged_text.lines(facts, whole=flips)))
     return 0
+
+
+def _asked(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The judge, and how it is asked, as they were given."""
+    how = given(options)
+    return {"judge": how.pop("judge", None), "how": how}
 
 
 def _text(path: Path) -> str:

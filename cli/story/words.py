@@ -16,6 +16,7 @@ from onlinedpo.cli.story.verdicts import evidence, headline
 from onlinedpo.cli.words import safe
 from onlinedpo.journal import codec
 from onlinedpo.states import records as r
+from onlinedpo.states.judges import named_in
 from onlinedpo.states.people.choices import shown_as
 
 SIDES: tuple[r.Side, r.Side] = ("first", "second")
@@ -91,7 +92,8 @@ def _of_run(record: r.Record) -> str:
         case r.Evaluated():
             return words.win_rate_line(record)
         case r.RunOpened(run_id=run_id, settings=settings):
-            made_of = f"{settings.get('model')}, judged by {settings.get('judge')}"
+            judge = named_in(settings)
+            made_of = f"{settings.get('model')}, judged by {judge}"
             return f"run {run_id[:8]} opened: {safe(made_of)}"
         case r.Derived(purpose=purpose, source=source, step=step):
             return (

@@ -45,8 +45,8 @@ def _loaded(name: str, load: Callable[[Any], Any]) -> Any:
     except ConnectionError as error:
         raise UsageError(
             f"the data set '{name}' cannot be loaded: the Hub cannot be reached",
-            hint="Is there no network? A data set that was loaded before, or a file,"
-            " needs none. And there is no file or folder of this name.",
+            hint="There is no file or folder of this name either. Files, and data sets"
+            " that were loaded before, need no network.",
         ) from error
     except datasets.exceptions.DatasetNotFoundError as error:
         raise UsageError(
@@ -75,7 +75,7 @@ def _offline_at_once(name: str) -> None:
     import huggingface_hub
     from huggingface_hub.errors import HfHubHTTPError
 
-    if Path(name).exists() or "/" not in name:
+    if Path(name).exists():
         return
     try:
         huggingface_hub.HfApi().dataset_info(name, timeout=10)

@@ -15,6 +15,7 @@ from onlinedpo.engine.data.rows import EXAMPLE, Columns, Row
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.settings.hub_blocks import blocks
+from onlinedpo.states.visible import visible
 
 T = TypeVar("T")
 
@@ -87,12 +88,15 @@ def _mode(path: Path) -> int | None:
         return path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UsageError(
-            f"{str(path)[:200]} cannot be read: {reason}",
-            hint="Give a file or folder that can be read.",
-        ) from None
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: OSError) -> UsageError:
+    return UsageError(
+        f"{str(path)[:200]} cannot be read: {error.strerror or error}",
+        hint="Give a file or folder that can be read.",
+    )
 
 
 def _file(path: Path, columns: Columns) -> Part:
@@ -116,25 +120,25 @@ def _file(path: Path, columns: Columns) -> Part:
 
 def _folder(folder: Path, columns: Columns) -> Source:
     """mlx-lm's layout, or what `datasets` saved to disk; test files are passed over."""
-    if (folder / "dataset_dict.json").exists() or (folder / "state.json").exists():
+    try:
+        there = sorted(os.listdir(folder))
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+    if "dataset_dict.json" in there or "state.json" in there:
         return _splits(str(folder), hub.saved(folder), columns)
-    train = _first(folder, ("train",))
-    if train is None:
-        there = sorted(path.name for path in folder.iterdir())
+    train = [f"train.{kind}" for kind in KINDS if f"train.{kind}" in there]
+    valid = [f"{v}.{kind}" for v in VALID for kind in KINDS if f"{v}.{kind}" in there]
+    if not train:
         told = ", ".join(there[:8]) + (", ..." if there[8:] else "")
         raise UsageError(
-            f"{folder} has no train.jsonl in it (it has: {told or 'nothing'})",
-            hint="Give a file, or a folder with train.jsonl, and valid.jsonl if"
-            f" you like; also .{', .'.join(KINDS[1:])}.",
+            f"{folder} has no train.jsonl in it (it has: {visible(told) or 'nothing'})",
+            hint="Give a file, or a folder with train.jsonl, and valid.jsonl if you"
+            f" like; also .{', .'.join(KINDS[1:])}.",
         )
-    valid = _first(folder, VALID)
-    return Source([_file(train, columns)], [_file(valid, columns)] if valid else ())
-
-
-def _first(folder: Path, names: Sequence[str]) -> Path | None:
-    paths = (folder / f"{name}.{kind}" for name in names for kind in KINDS)
-    # A broken link is there, and says so when it is read.
-    return next((path for path in paths if os.path.lexists(path)), None)
+    return Source(
+        [_file(folder / train[0], columns)],
+        [_file(folder / name, columns) for name in valid[:1]],
+    )
 
 
 def _of_the_hub(source: str, columns: Columns) -> Source:

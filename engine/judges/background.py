@@ -6,7 +6,7 @@ import asyncio
 import weakref
 from collections.abc import Coroutine
 from concurrent.futures import Future
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -43,4 +43,6 @@ def _work(loop: asyncio.AbstractEventLoop) -> None:
 
 def _end(loop: asyncio.AbstractEventLoop, thread: Thread) -> None:
     loop.call_soon_threadsafe(loop.stop)
-    thread.join(_PARTING)
+    # What is no longer held may be found out on any thread.
+    if thread is not current_thread():
+        thread.join(_PARTING)

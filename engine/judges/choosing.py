@@ -15,11 +15,12 @@ from typing import Any
 
 import mlx.nn as nn
 
-from onlinedpo.engine import chat, policy
+from onlinedpo.engine import chat, loading, policy
 from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.judges import generating, reward
 from onlinedpo.engine.judges.comparison import Judge
 from onlinedpo.engine.judges.generating import GeneratingJudge
+from onlinedpo.engine.judges.http import http_judge
 from onlinedpo.engine.judges.model import ModelJudge, described
 from onlinedpo.engine.judges.panel import Panel
 from onlinedpo.engine.judges.python_function import python_judge
@@ -88,11 +89,12 @@ def _candidate(settings: Settings, name: str, base: Base | None) -> Candidate:
     match kind_of(name):
         case "http":
             # It is asked who it is.
-            from onlinedpo.engine.judges.http import http_judge
-
             return _ready(http_judge(settings, name))
         case "python":
-            return _ready(python_judge(settings, name))
+            judge = python_judge(settings, name)
+            if base:
+                base.said(judge.told())
+            return _ready(judge)
         case "reward":
             return _reward(settings, name, base)
         case _:
@@ -105,7 +107,13 @@ def _ready(judge: Judge) -> Candidate:
 
 
 def _reward(settings: Settings, name: str, base: Base | None) -> Candidate:
-    identity = _identify(settings, name, name.partition(":")[2], base)
+    model = name.partition(":")[2]
+    if not model:
+        raise UsageError(
+            f"the judge '{name}' names no model",
+            hint="Give it as reward:ID, with a local path or a Hub id.",
+        )
+    identity = _identify(settings, name, model, base)
     return Candidate(
         reward.described(name, identity.as_dict()),
         lambda: reward.reward_judge(name, identity, at_once(settings)),
@@ -138,8 +146,8 @@ def _model(settings: Settings, name: str, base: Base | None) -> Candidate:
 def _identity(settings: Settings, name: str, base: Base | None) -> ModelIdentity:
     """Which model judges; one that shares the base is used as the base is."""
     wanted = _wanted_revision(settings, name)
-    if base and name == settings.model and wanted in (None, settings.revision):
-        return base.identity
+    if name == settings.model and wanted in (None, settings.revision):
+        return base.identity if base else loading.base_of(settings)
     found = _identify(settings, name, name, base)
     if base and found.is_of(base.identity):
         return replace(base.identity, id=name, revision=found.revision)

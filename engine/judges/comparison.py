@@ -42,11 +42,16 @@ class Outside(Protocol):
     def expect(self, comparison: Comparison) -> None:
         """Begin with what will be asked soon; if it never is, nothing has happened."""
 
-    def must_answer(self) -> None:
-        """Raise `Unanswered` if it cannot be asked at all, and no run should begin."""
-
     def watched_by(self, watch: Observer) -> None:
         """Tell `watch` where the judge is waited for, and leave where it asks to."""
+
+
+@runtime_checkable
+class Tried(Protocol):
+    """A judge that is tried before a run begins: it is not in our hands."""
+
+    def must_answer(self) -> None:
+        """Raise `OnlineDPOError` if it cannot be asked at all; no verdict is kept."""
 
 
 def judge_pairs(

@@ -107,7 +107,7 @@ class GeneratingJudge:
         a, b = answers if shown == "first-second" else answers[::-1]
         request = text_of(comparison.messages)
         tokenizer, rubric = self._tokenizer, self._rubric
-        prompt = judge_prompt.build(tokenizer, rubric, request, a, b, REASON)
+        prompt = judge_prompt.build(tokenizer, rubric, request, a, b, frame=REASON)
         return _Question(comparison, shown, prompt)
 
     def _answer(self, questions: Sequence[_Question], attempt: int) -> list[Verdict]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import chain
 
-from onlinedpo.engine.judges.comparison import Comparison, Judge, Outside
+from onlinedpo.engine.judges.comparison import Comparison, Judge, Outside, Tried
 from onlinedpo.engine.observer import Observer
 from onlinedpo.states import judges
 from onlinedpo.states.errors import Unanswered
@@ -24,19 +24,28 @@ class Panel:
         self.identity = judges.panel([member.identity for member in members])
 
     def judge(self, comparisons: Sequence[Comparison]) -> list[list[Verdict]]:
-        """All verdicts on each comparison, judge by judge."""
+        """All verdicts on each comparison, judge by judge.
+
+        Raises `Unanswered` with those on the first of them, on which all have answered.
+        """
         # Those that are elsewhere can think while the others do.
         for comparison in comparisons:
             self.expect(comparison)
         said: list[list[list[Verdict]]] = []
+        left: Unanswered | None = None
         for member in self._members:
             try:
-                said.append(member.judge(comparisons))
+                came = member.judge(comparisons)
             except Unanswered as unanswered:
-                # One judge's verdicts are not the panel's.
-                unanswered.came = ()
-                raise
-        return [[*chain(*verdicts)] for verdicts in zip(*said, strict=True)]
+                came, left = [*unanswered.came], left or unanswered
+                comparisons = comparisons[: len(came)]
+            said.append(came)
+        # One judge's verdicts are not the panel's.
+        whole = [[*chain(*verdicts)] for verdicts in zip(*said, strict=False)]
+        if left:
+            left.came = whole
+            raise left
+        return whole
 
     def expect(self, comparison: Comparison) -> None:
         """Let those that are elsewhere begin."""
@@ -45,9 +54,9 @@ class Panel:
                 member.expect(comparison)
 
     def must_answer(self) -> None:
-        """Try those that are elsewhere."""
+        """Try those that are not in our hands."""
         for member in self._members:
-            if isinstance(member, Outside):
+            if isinstance(member, Tried):
                 member.must_answer()
 
     def watched_by(self, watch: Observer) -> None:

@@ -42,6 +42,7 @@ def build(
     request: str,
     shown_a: str,
     shown_b: str,
+    *,
     frame: int = FRAME_VERSION,
 ) -> JudgePrompt:
     """The judge's prompt for two answers, in the order they are shown.

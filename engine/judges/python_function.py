@@ -30,6 +30,14 @@ from onlinedpo.states.records import Shown, Verdict
 
 _Row = tuple[Comparison, Shown]
 
+_TRIAL = Comparison(
+    0, ({"role": "user", "content": "Is it raining?"},), "Yes, it is raining.", "No."
+)
+
+_AS_MESSAGES = (
+    "It is given text; if it takes messages, as TRL gives them for conversational data,"
+    " add --judge-format messages."
+)
 _TAKEN_AS = {
     "pairwise": "It was taken for a pairwise judge, which is given pairs and returns 0"
     " or 1 for each; a reward function must take **kwargs.",
@@ -84,6 +92,15 @@ class PythonJudge:
         )
         return [[next(verdicts) for _ in rows] for rows in asked]
 
+    def must_answer(self) -> None:
+        """Try it on a pair of our own; raises `JudgeFailed`."""
+        self.judge([_TRIAL])
+
+    def told(self) -> str:
+        """What it was taken for, for whoever wrote it."""
+        shape = "scores each completion" if self._scores else "is given pairs"
+        return f"the judge {self._code.name} {shape}"
+
     @property
     def _scores(self) -> bool:
         return self._code.shape == "reward"
@@ -100,7 +117,7 @@ class PythonJudge:
         ]
         # TRL's own judges would swap at random: both orders are asked here anyway.
         more = {name: False for name in self._code.keywords if name == "shuffle_order"}
-        found = self._results(self._code(prompts, pairs, **more), len(rows))
+        found = self._results(self._call(prompts, pairs, **more), len(rows))
         return [self._place(value, n) for n, value in enumerate(found, start=1)]
 
     def _scored(self, rows: Sequence[_Row]) -> list[list[float | None]]:
@@ -111,7 +128,7 @@ class PythonJudge:
                 prompts.append(self._prompt(comparison))
                 completions.append(self._completion(text))
         found = self._results(
-            self._code(prompts=prompts, completions=completions), len(completions)
+            self._call(prompts=prompts, completions=completions), len(completions)
         )
         scores = [self._score(value, n) for n, value in enumerate(found, start=1)]
         return [scores[n : n + 2] for n in range(0, len(scores), 2)]
@@ -123,6 +140,14 @@ class PythonJudge:
 
     def _completion(self, text: str) -> Any:
         return [{"role": "assistant", "content": text}] if self._messages else text
+
+    def _call(self, *arguments: Any, **named: Any) -> Any:
+        try:
+            return self._code(*arguments, **named)
+        except JudgeFailed as error:
+            if isinstance(error.__cause__, TypeError) and not self._messages:
+                error.hint = f"{_AS_MESSAGES} {error.hint}"
+            raise
 
     # -- what came back --------------------------------------------------------------
 
@@ -163,7 +188,7 @@ class PythonJudge:
     def _wrong(self, told: str) -> JudgeFailed:
         return JudgeFailed(
             f"the judge {self._code.name} {told}: nothing was labelled",
-            hint=_TAKEN_AS[self._code.shape],
+            hint=f"{_TAKEN_AS[self._code.shape]} {user_code.MEND}",
         )
 
     def _verdict(self, row: _Row, output: Any, seconds: float) -> Verdict:

@@ -22,6 +22,8 @@ from onlinedpo.states.errors import UsageError
 
 HEADS = ("score", "classifier")
 """Names that the head goes by."""
+_TOLD = 200
+"""Characters of an error: of a model that does not fit it may name every weight."""
 
 
 def load(identity: ModelIdentity) -> nn.Module:
@@ -41,7 +43,7 @@ def load(identity: ModelIdentity) -> nn.Module:
             " RewardTrainer makes them; or leave 'reward:' out to ask it as a judge.",
         ) from error
     except Exception as error:  # It reads anybody's files, and raises anything.
-        told = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        told = " ".join(str(error).split())[:_TOLD] or type(error).__name__
         raise UsageError(
             f"the reward model '{identity.id}' could not be loaded: {told}",
             hint="Its backbone must be a model that mlx-lm can load.",

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import time
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import cache
 from queue import SimpleQueue
 
 import httpx2
@@ -81,7 +83,9 @@ class Server:
         self._client = httpx2.AsyncClient(
             headers=headers,
             timeout=timeout,
-            limits=httpx2.Limits(max_connections=at_once),
+            verify=_certificates(),
+            # Whoever waits for a slot does not wait for an answer yet.
+            limits=httpx2.Limits(max_connections=None),
             # A proxy leads away from this machine.
             mounts={f"all://{host}": None for host in _AT_HOME},
         )
@@ -173,6 +177,12 @@ class Server:
     def _without_key(self, text: str) -> str:
         """Some servers say what key they were given."""
         return text.replace(self._key, "[key]") if self._key else text
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities that this machine trusts: to load them takes a moment."""
+    return httpx2.create_ssl_context()
 
 
 _TYPE = {"Content-Type": "application/json", "Accept": "application/json"}

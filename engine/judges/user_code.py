@@ -11,7 +11,6 @@ import importlib
 import inspect
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
 
+from onlinedpo.engine.judges.user_errors import line_of_call, line_of_import, told
 from onlinedpo.journal import disk
 from onlinedpo.states.errors import JudgeFailed, UsageError
 
@@ -26,6 +26,12 @@ Shape = Literal["pairwise", "reward"]
 
 _FORM = "Give it as python:MODULE:FUNCTION, for example python:prefer:shorter for the"
 _FORM += " function 'shorter' in prefer.py."
+
+
+MEND = (
+    "Mend it. A run that has begun takes a changed function for another judge: go on"
+    " in a fork of it (onlinedpo fork RUN NEW --judge NAME)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,24 +54,16 @@ class UserCode:
         try:
             found = self._call(*arguments, **named)
         except (Exception, SystemExit) as error:
+            where = line_of_call(error, self._files)
             raise JudgeFailed(
-                f"the judge {self.name} raised {_told(error)}{self._line(error)}:"
-                " nothing was labelled",
-                hint="Mend it and go on with the same command.",
+                f"the judge {self.name} raised {told(error)}{where}: nothing was"
+                " labelled",
+                hint=MEND,
             ) from error
         if inspect.isawaitable(found):
             _close(found)
             raise _is_async(self.name)
         return found
-
-    def _line(self, error: BaseException) -> str:
-        """Where in the user's files it was raised, or else where at all."""
-        frames = traceback.extract_tb(error.__traceback__)[1:]
-        own = [f for f in frames if f.filename in self._files] or frames
-        if not own:
-            return ""
-        last = own[-1]
-        return f" ({Path(last.filename).name}, line {last.lineno}, in {last.name})"
 
 
 def find(name: str) -> UserCode:
@@ -115,7 +113,7 @@ def _imported(name: str, module: str) -> ModuleType:
             ) from error
         raise UsageError(
             f"the judge '{name}': its module could not be imported:"
-            f" {_told(error)}{_line_of(error)}",
+            f" {told(error)}{line_of_import(error)}",
             hint="Mend the module, or install what it needs.",
         ) from error
 
@@ -147,7 +145,7 @@ def _callable(name: str, found: Any) -> Callable[..., Any]:
         except Exception as error:
             raise UsageError(
                 f"the judge '{name}' is a class that could not be made without"
-                f" arguments: {_told(error)}",
+                f" arguments: {told(error)}",
                 hint="Make one in your module, and name that instead of the class.",
             ) from error
     call = getattr(found, "judge", found)
@@ -217,26 +215,6 @@ def _digest(files: list[Path]) -> str:
     for file in files:
         whole.update(f"{file.name}\0{disk.file_digest(file)}\0".encode())
     return whole.hexdigest()
-
-
-def _told(error: BaseException) -> str:
-    """An error's type, and the first line of what it says."""
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first}" if first else type(error).__name__
-
-
-def _line_of(error: BaseException) -> str:
-    """The line at which a module could not be imported."""
-    if isinstance(error, SyntaxError) and error.filename:
-        return f" ({Path(error.filename).name}, line {error.lineno})"
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)[1:]
-        if "importlib" not in frame.filename
-    ]
-    if not frames:
-        return ""
-    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})"
 
 
 def _is_async(name: str) -> UsageError:

@@ -13,6 +13,8 @@ from typing import Any
 
 from onlinedpo.states import records as r
 from onlinedpo.states.export.outcomes import Outcome
+from onlinedpo.states.judges import name_of
+from onlinedpo.states.parsing import SCORES
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.visible import storable
 
@@ -161,8 +163,7 @@ def summary(sample: Json) -> Json:
 
 def model_of(judge: Mapping[str, Any]) -> str:
     """The name of a judge's model, as a run or a verdict has it."""
-    name = judge.get("id") or judge.get("name") or judge.get("kind") or "judge"
-    return storable(str(name))
+    return storable(name_of(judge))
 
 
 def _scores(verdicts: Sequence[r.Verdict], outcome: Outcome) -> Json:
@@ -224,7 +225,9 @@ def _output(verdict: r.Verdict) -> Json:
         # The judge's answer is read from one token: it did not get to stop.
         "stop_reason": "unknown",
     }
-    if all(map(math.isfinite, verdict.logprobs)):
+    # Those of scores are the chances of the completions, and of no letters.
+    lettered = len(verdict.logprobs) == 2 and verdict.judge.get("parser") != SCORES
+    if lettered and all(map(math.isfinite, verdict.logprobs)):
         letters = [
             {"token": letter, "logprob": logprob}
             for letter, logprob in zip("AB", verdict.logprobs, strict=True)
@@ -232,20 +235,25 @@ def _output(verdict: r.Verdict) -> Json:
         a, b = verdict.logprobs
         likelier = letters[a < b]
         choice["logprobs"] = {"content": [{**likelier, "top_logprobs": letters}]}
+    # How long what it wrote is, in tokens, is not kept.
+    put = int(lettered)
+    usage = {"input_tokens": asked, "output_tokens": put, "total_tokens": asked + put}
     return {
         "model": model,
         "choices": [choice],
         "completion": storable(verdict.raw),
-        "usage": {"input_tokens": asked, "output_tokens": 1, "total_tokens": asked + 1},
+        "usage": usage,
         "time": verdict.seconds,
     }
 
 
-def _plain(judge: Mapping[str, Any]) -> Json:
-    return {
-        key: storable(value) if isinstance(value, str) else value
-        for key, value in judge.items()
-    }
+def _plain(value: Any) -> Any:
+    """What is said of a judge, or of each judge of a panel."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [*map(_plain, value)]
+    return storable(value) if isinstance(value, str) else value
 
 
 def _time(seconds: float) -> str:

@@ -35,7 +35,7 @@ def shape(given: Mapping[str, Any]) -> dict[str, Any]:
     """lora_parameters of an adapter's keys; raises `UsageError`.
 
     PEFT multiplies an adapter by alpha / rank (Hu et al. 2021, section 4.1), mlx-lm by
-    scale: with an alpha, scale is alpha / rank.
+    scale: with an alpha and no scale, that is alpha / rank.
     """
     made: dict[str, Any] = {}
     for key, value in given.items():
@@ -49,13 +49,9 @@ def shape(given: Mapping[str, Any]) -> dict[str, Any]:
             )
         made[name] = value
     if "alpha" in made:
-        if "scale" in made:
-            raise UsageError(
-                "an adapter has both scale and alpha",
-                hint="Give scale alone: it is alpha / rank.",
-            )
         rank = typed("rank", made.get("rank", DEFAULT_ADAPTER["rank"]), int)
-        made["scale"] = typed("alpha", made.pop("alpha"), float) / max(rank, 1)
+        scale = typed("alpha", made.pop("alpha"), float) / max(rank, 1)
+        made.setdefault("scale", scale)
     if isinstance(made.get("keys"), list | tuple):
         made["keys"] = [_MODULES.get(str(name), name) for name in made["keys"]]
     elif made.get("keys") in ("all-linear", "all"):

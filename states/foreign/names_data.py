@@ -6,6 +6,7 @@ ALIASES = {
     # mlx-lm-lora and MLX-LoRA-Studio
     "train_type": "fine_tune_type",
     "loss_type": "dpo_cpo_loss_type",
+    "dpo_loss_type": "dpo_cpo_loss_type",
     "gradient_accumulation_steps": "grad_accumulation_steps",
     "steps_per_save": "save_every",
     "messages_feature": "chat_feature",
@@ -121,6 +122,10 @@ UNUSED = {
             *("remove_unused_columns", "dataset_num_proc", "dataloader_num_workers"),
             *("ddp_timeout", "deepspeed", "fsdp", "use_peft", "use_vllm", "vllm_mode"),
             *("vllm_gpu_memory_utilization", "vllm_enable_sleep_mode"),
+            *("vllm_model_impl", "vllm_structured_outputs_regex", "vllm_server_port"),
+            *("vllm_server_base_url", "vllm_server_host", "vllm_server_timeout"),
+            *("vllm_group_port", "vllm_tensor_parallel_size"),
+            "ds3_gather_for_generation",
             *("model_init_kwargs", "cache_implementation", "use_cache"),
             *("per_device_eval_batch_size", "eval_strategy", "save_strategy"),
             *("logging_strategy", "logging_first_step", "save_total_limit"),
@@ -138,7 +143,7 @@ NOTHING = {
     **dict.fromkeys(
         (
             *("load_in_4bits", "load_in_6bits", "load_in_8bits", "load_in_mxfp4"),
-            *("load_in_4bit", "load_in_8bit"),
+            *("load_in_4bit", "load_in_8bit", "quantize_bits"),
         ),
         "the base stays as it is on disk",
     ),
@@ -147,7 +152,7 @@ NOTHING = {
     "wandb": "nothing is reported",
     "judge_config": "it says nothing that is not said elsewhere",
     "lr_scheduler_type": "the learning rate is constant anyway",
-    "warmup_steps": "it is part of the schedule",
+    **dict.fromkeys(("warmup_steps", "warmup_ratio"), "the schedule has it, or none"),
     "weight_decay": "there is none anyway",
     "repetition_penalty": "there is none anyway",
     "generation_kwargs": "there are none anyway",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
-from onlinedpo.states.checks import plain
+from onlinedpo.states.checks import numbers, plain
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.foreign.names_data import ALIASES, BLOCKS, NOTHING, UNUSED
@@ -18,6 +18,7 @@ from onlinedpo.states.foreign.values import REWRITTEN, VALUES
 
 HINTS = get_type_hints(Settings)
 _CHOICES = {f.name: f.metadata["choices"] for f in fields(Settings)}
+_NUMBERS = ("lr_schedule", "beta_schedule", "optimizer_config")
 _SHARED = ("lora_parameters", "optimizer_config")
 """Settings that several keys may say a part of."""
 
@@ -102,7 +103,7 @@ def _flat(values: Mapping[Any, Any], where: str) -> Iterator[tuple[str, Any, Any
 def _own(given: Given, name: str, value: Any, path: str) -> None:
     """A setting under its own name or an alias."""
     options = get_args(HINTS[name])
-    if value is None and NoneType not in options and name not in REWRITTEN:
+    if value is None and NoneType not in options:
         return  # As mlx-lm has it: the default.
     if name.endswith("_feature") and value in ("auto", ""):
         return
@@ -111,6 +112,8 @@ def _own(given: Given, name: str, value: Any, path: str) -> None:
     if isinstance(value, str) and value not in _CHOICES[name]:
         lower = value.strip().lower()
         value = lower if lower in _CHOICES[name] else value
+    if name in _NUMBERS:
+        value = numbers(value)
     given.take(name, value, path)
     if path != name:
         given.notes.append(Note(path, f"{name}: {shown(value)}"))
@@ -134,7 +137,11 @@ def _rewrite(given: Given) -> None:
     if given.notes and settings.get("iters") and settings.get("epochs"):
         del settings["epochs"]
         given.notes.append(Note("epochs", why="iters is given too, and wins there"))
-    for name in (name for name in REWRITTEN if name in given.settings):
+    if settings.get("steps_per_eval") in (-1, 0):
+        del settings["steps_per_eval"]
+        settings["val_prompts"] = 0
+        given.notes.append(Note("steps_per_eval: -1", "val_prompts: 0"))
+    for name in (name for name in REWRITTEN if name in settings):
         before = given.settings[name]
         after = REWRITTEN[name](before, given.settings)
         given.settings[name] = after

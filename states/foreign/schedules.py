@@ -20,7 +20,7 @@ _CURVES = {
 }
 
 
-def named(name: str, warmup: int, settings: Mapping[str, Any]) -> dict[str, Any] | None:
+def named(name: str, warmup: Any, settings: Mapping[str, Any]) -> dict[str, Any] | None:
     """The schedule of a name: from learning_rate down to zero within iters.
 
     None for a constant rate.  Raises `UsageError`.
@@ -36,49 +36,45 @@ def named(name: str, warmup: int, settings: Mapping[str, Any]) -> dict[str, Any]
         return {**flat, "warmup": warmup} if warmup else None
     if plain not in _CURVES:
         raise UsageError(f"no learning-rate schedule is called {name!r}", hint=_HINT)
+    length, end = share(1.0, settings), 0.0
     if rest:
         steps, _, lowest = rest.partition(":")
         length, end = _whole("steps", steps), typed("lr", lowest or 0.0, float)
-    else:
-        length, end = _iters(settings) - warmup, 0.0
-    length = max(length, 1)
+    elif isinstance(length, int) and isinstance(warmup, int):
+        length = max(length - warmup, 1)
     arguments = [rate, length, end] if "cosine" in plain else [rate, end, length]
     schedule: dict[str, Any] = {"name": _CURVES[plain], "arguments": arguments}
     return {**schedule, "warmup": warmup} if warmup else schedule
 
 
+def share(fraction: float, settings: Mapping[str, Any]) -> Any:
+    """A share of the run in steps, or as such where epochs say how many there are."""
+    if settings.get("epochs") and not settings.get("iters"):
+        return {_SHARE: fraction}
+    iters = typed("iters", settings.get("iters", 100), int)
+    return max(1, int(iters * fraction))
+
+
 def with_steps(schedule: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
-    """The schedule with each share of iters as a number of steps.
+    """The schedule with each share of the run as a number of steps, where it is known.
 
     MLX-LoRA-Studio writes {iters_fraction: 0.8} in the place of one.
     """
-    arguments = schedule.get("arguments")
-    if not isinstance(arguments, list | tuple):
-        return schedule
-    return {
-        **schedule,
-        "arguments": [
-            max(1, int(_iters(settings) * typed("iters_fraction", share, float)))
-            if (share := _fraction(argument)) is not None
-            else argument
-            for argument in arguments
-        ],
-    }
+    found = dict(schedule)
+    if isinstance(found.get("arguments"), list | tuple):
+        found["arguments"] = [_steps(item, settings) for item in found["arguments"]]
+    if "warmup" in found:
+        found["warmup"] = _steps(found["warmup"], settings)
+    return found
 
 
-def _fraction(argument: Any) -> Any:
-    found = isinstance(argument, Mapping) and set(argument) == {"iters_fraction"}
-    return argument["iters_fraction"] if found else None
+_SHARE = "iters_fraction"
 
 
-def _iters(settings: Mapping[str, Any]) -> int:
-    iters: int = typed("iters", settings.get("iters", 100), int)
-    if settings.get("epochs") is not None and "iters" not in settings:
-        raise UsageError(
-            "a schedule over a share of the run needs iters, not epochs",
-            hint=f"Give iters. Or: {_HINT[0].lower()}{_HINT[1:]}",
-        )
-    return iters
+def _steps(item: Any, settings: Mapping[str, Any]) -> Any:
+    if not isinstance(item, Mapping) or set(item) != {_SHARE}:
+        return item
+    return share(typed(_SHARE, item[_SHARE], float), settings)
 
 
 def _whole(what: str, text: str) -> int:

@@ -35,6 +35,11 @@ def _quantized(to: str) -> Rule:
     )
 
 
+def _quantize_bits(value: Any, settings: Given) -> dict[str, Any]:
+    bits = typed("quantize_bits", value, int)
+    return {"quantize": f"{bits}bits"} if bits else {}
+
+
 def _val_batches(value: Any, settings: Given) -> dict[str, Any]:
     batches = typed("val_batches", value, int)
     if batches < 0:
@@ -46,6 +51,8 @@ def _val_batches(value: Any, settings: Given) -> dict[str, Any]:
 def _wandb(value: Any, settings: Given) -> dict[str, Any]:
     if isinstance(value, bool):
         return {"report_to": "wandb"} if value else {}
+    if isinstance(value, Mapping):
+        value = value.get("project") or value.get("name") or ""
     project = typed("wandb", value, str)
     return {"report_to": "wandb", "project_name": project} if project else {}
 
@@ -86,16 +93,23 @@ def _adapter(key: str) -> Rule:
 
 def _scheduler(value: Any, settings: Given) -> dict[str, Any]:
     name = typed("lr_scheduler_type", value, str)
-    warmup = typed("warmup_steps", settings.get("warmup_steps") or 0, int)
-    schedule = schedules.named(name, warmup, settings)
+    schedule = schedules.named(name, _warming(settings), settings)
     return {"lr_schedule": schedule} if schedule else {}
 
 
 def _warmup(value: Any, settings: Given) -> dict[str, Any]:
-    steps = typed("warmup_steps", value, int)
+    steps = _warming(settings)
     if not steps or "lr_scheduler_type" in settings:
         return {}
     return {"lr_schedule": schedules.named("constant", steps, settings)}
+
+
+def _warming(settings: Given) -> Any:
+    """The steps of a warm-up, or the share of the run that they are."""
+    if steps := typed("warmup_steps", settings.get("warmup_steps") or 0, int):
+        return steps
+    ratio = typed("warmup_ratio", settings.get("warmup_ratio") or 0.0, float)
+    return schedules.share(ratio, settings) if ratio else 0
 
 
 def _weight_decay(value: Any, settings: Given) -> dict[str, Any]:
@@ -158,6 +172,7 @@ VALUES: dict[str, Rule] = {
     "load_in_8bits": _quantized("8bits"),
     "load_in_8bit": _quantized("8bits"),
     "load_in_mxfp4": _quantized("mxfp4"),
+    "quantize_bits": _quantize_bits,
     "dataset": _dataset,
     "max_steps": _max_steps,
     "val_batches": _val_batches,
@@ -174,6 +189,9 @@ VALUES: dict[str, Rule] = {
     "weight_decay": _weight_decay,
     "lr_scheduler_type": _scheduler,
     "warmup_steps": _warmup,
+    "warmup_ratio": lambda value, settings: (
+        {} if settings.get("warmup_steps") else _warmup(value, settings)
+    ),
     "wandb": _wandb,
 }
 

@@ -134,9 +134,7 @@ def _readable(verdict: Verdict) -> bool:
     return "parser" in judge or judge.get("kind") in judges.KINDS
 
 
-def _must_be_penalised(
-    verdict: Verdict, pair: Sampled, penalty: float | None
-) -> None:
+def _must_be_penalised(verdict: Verdict, pair: Sampled, penalty: float | None) -> None:
     """What was taken off follows from which completions ended, and the winner too."""
     taken: tuple[float, ...] = ()
     if penalty is not None and verdict.winner is not None:

@@ -21,6 +21,13 @@ _OF_OTHER_TRAINERS = (
 )
 """What mlx-lm and mlx-lm-lora have for other ways of training: without meaning here."""
 
+_REFUSED = {
+    "split": "Give train_split and valid_split.",
+    "streaming": "Give a slice, such as train_split: train[:10000].",
+    "token": "It would be written into the journal. Log in with: hf auth login",
+}
+"""Arguments of `datasets.load_dataset` that have no place in a block's `config`."""
+
 _HINT = "hf_dataset: {path: ORG/NAME, train_split: 'train[:90%]', prompt_feature: ...}"
 
 
@@ -57,6 +64,9 @@ def _block(given: Any) -> dict[str, Any]:
         raise UsageError(
             f"hf_dataset's config is {config!r}, which is no mapping", hint=_HINT
         )
+    if refused := config.keys() & _REFUSED.keys():
+        key = min(refused)
+        raise UsageError(f"hf_dataset's config cannot have '{key}'", hint=_REFUSED[key])
     # Before it had `path`, mlx-lm called that `name`.
     path = block.pop("path", None) or block.pop("name", None)
     if not path:

@@ -70,19 +70,27 @@ class JudgingSettings:
         2048, "Tokens that a judge may generate for one answer.", low=1
     )
     judge_temperature: float = setting(
-        0.0, "Temperature of a judge that generates.", low=0.0
+        0.0,
+        "Temperature of a judge that generates or is behind a server; where it is 0,"
+        " the judge is asked again at 0.7.",
+        low=0.0,
     )
     judge_retries: int = setting(
         2,
-        "Times that a judge is asked again after an answer that cannot be read.",
+        "Times that a judge that generates or is behind a server is asked again after"
+        " an answer that cannot be read.",
         low=0,
     )
     judge_model: str | None = setting(
-        None, "Name of the model that an http judge is asked for; null: its first."
+        None,
+        "Name of the model that an http judge is asked for; null: the only one that"
+        " its server lists.",
+        resumable=True,
     )
     judge_key_env: str = setting(
         "OPENAI_API_KEY",
-        "Environment variable that holds the key of an http judge, if it wants one.",
+        "Environment variable that holds the key of an http judge, if it wants one. It"
+        " is sent to that server, and kept nowhere.",
         resumable=True,
     )
     judge_timeout: float = setting(
@@ -103,13 +111,14 @@ class JudgingSettings:
     )
     judge_parameters: dict[str, Any] = setting(
         {},
-        "More parameters for an http judge's requests, as its server takes them.",
+        "More parameters for an http judge's requests, as its server takes them; null"
+        " leaves one out. Not for keys: settings are kept.",
     )
 
 
 ASKED = tuple(
     f.name
     for f in fields(JudgingSettings)
-    if not f.metadata["resumable"] or f.name in ("judge", "judge_panel")
+    if not f.metadata["resumable"] or f.name in ("judge", "judge_panel", "judge_model")
 )
 """Who is asked, and what: a fork that learns from another judge takes these over."""

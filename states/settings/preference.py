@@ -43,8 +43,8 @@ class PreferenceSettings:
     )
     len_reg_alpha: float = setting(
         0.0,
-        "Margin that each token stands for by which the chosen is longer (R-DPO):"
-        " so much less is to be learned of it.",
+        "How much of the margin each token explains by which the chosen completion is"
+        " longer (R-DPO): only the rest is learned.",
         low=0.0,
     )
     missing_eos_penalty: float | None = setting(

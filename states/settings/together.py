@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from onlinedpo.states import objective
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.settings.hub_blocks import blocks
+from onlinedpo.states.settings.judging import kind_of
 from onlinedpo.states.settings.watching import reporters_of
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 def must_fit(settings: Settings) -> None:
     """Raise `UsageError` where one setting makes no sense beside another."""
+    _panel(settings)
     _draws(settings)
     _rounds(settings)
     _offline(settings)
@@ -73,3 +75,21 @@ def _offline(settings: Settings) -> None:
             " labels, and none are sampled",
             hint=f"Leave {' and '.join(names)} out, or offline_pairs.",
         )
+
+
+def _panel(settings: Settings) -> None:
+    """A panel is of several judges who answer at once."""
+    if not settings.judge_panel:
+        return
+    for name in settings.judges:
+        if kind_of(name) == "people":
+            raise UsageError(
+                f"judge_panel: people ({name}) cannot be among several judges",
+                hint="Send them a share of the pairs (human_share), or those that the"
+                " panel is unsure of (escalate_below).",
+            )
+        if settings.judges.count(name) > 1:
+            raise UsageError(
+                f"judge_panel: {name} is in the panel more than once",
+                hint="The first judge is in it already; name each other one once.",
+            )

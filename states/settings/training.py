@@ -16,8 +16,8 @@ class TrainingSettings:
     iters: int = setting(100, "DPO steps to take.", low=1, resumable=True)
     epochs: int | None = setting(
         None,
-        "Passes over the prompts: sets iters, also where that is given too; null or 0:"
-        " iters counts.",
+        "Passes over the prompts; sets iters, also if both are given in one place."
+        " null or 0: iters counts.",
         low=0,
         resumable=True,
     )

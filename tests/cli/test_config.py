@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
 import yaml
 from click.testing import CliRunner
@@ -89,10 +88,6 @@ def test_each_value_is_printed_with_its_origin(tmp_path: Path) -> None:
     """The file with line and key, the flag, or the default."""
     path = tmp_path / "peer.yaml"
     path.write_text("seed: 3\ntrain_type: dora\nadapter:\n  rank: 4\nfuse: true\n")
-    done = CliRunner().invoke(
-        cli, ["config", "-c", str(path), "--iters", "7", "--rank", "5"]
-    )
-    assert isinstance(done.exception, UsageError | None), done.output
     done = CliRunner().invoke(cli, ["config", "-c", str(path), "--iters", "7"])
 
     assert f"seed: 3  # {path} line 1\n" in done.output
@@ -140,7 +135,7 @@ def test_their_flags_are_taken(tmp_path: Path) -> None:
     assert settings["quantize"] == "4bits"
     assert settings["grad_accumulation_steps"] == 4
     assert settings["report_to"] == "wandb"
-    assert settings["epochs"] == 3
+    assert (settings["iters"], settings["epochs"]) == (1000, None)
     assert settings["lora_parameters"]["rank"] == 8
 
 
@@ -232,7 +227,7 @@ def test_a_run_says_once_what_became_of_foreign_keys(begun: Path) -> None:
     output = (begun / "output.txt").read_text()
     assert output.count("train_type -> fine_tune_type: lora") == 1
     assert "val_batches -> val_prompts: 2" in output
-    assert "without meaning here: train, fuse" in output
+    assert "without meaning here: fuse, train" in output
 
 
 def test_the_settings_of_a_run_come_from_its_journal(begun: Path) -> None:
@@ -291,8 +286,7 @@ def test_null_can_be_typed() -> None:
         if default(name) is None or name == "max_grad_norm":
             assert resolved(*typed(name, None))["sources"][name]["from"] == "flag"
     for flag in ("--iters", "--beta", "--ties"):
-        with pytest.raises(click.BadParameter):
-            resolved(flag, "null")
+        assert CliRunner().invoke(cli, ["config", flag, "null"]).exit_code == 2
 
 
 def test_a_list_may_be_typed_with_commas() -> None:

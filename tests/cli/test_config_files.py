@@ -11,7 +11,7 @@ from onlinedpo.engine.settings_file import read_file, read_settings
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 
-MISTAKES = {
+MISTAKES: dict[str, tuple[str | bytes, str]] = {
     "twice.yaml": ("iters: 5\nbeta: 1\niters: 7\n", "twice in {}, in lines 1 and 3"),
     "within.yaml": (
         "lora_parameters:\n  rank: 4\n  scale: 1\n  rank: 5\n",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from click.testing import CliRunner, Result
 from onlinedpo.cli.export import exported, pair_files
 from onlinedpo.cli.main import cli
 from onlinedpo.journal import codec, frames
-from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Completion, Reason, Record, Sampled
 from tests.journal import kit
 from tests.processes import onlinedpo
@@ -332,19 +330,6 @@ def test_where_only_people_judged_there_is_no_log_for_inspect(tmp_path: Path) ->
 
     assert done.code == 2
     assert "was judged by a model" in done.output
-
-
-@pytest.mark.parametrize("library", ["pyarrow", "datasets"])
-def test_a_missing_library_is_named_with_the_command_that_installs_it(
-    library: str, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is looked for before anything is read or written."""
-    monkeypatch.setitem(sys.modules, library, None)
-    with pytest.raises(UsageError, match=f"needs {library}") as caught:
-        export(run, "--format", "datasets", "-o", tmp_path / "pairs")
-
-    assert "pip install 'onlinedpo[export]'" in caught.value.hint
-    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_journal_that_breaks_the_rules_is_refused_by_frame(tmp_path: Path) -> None:

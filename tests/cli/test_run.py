@@ -181,14 +181,14 @@ def test_a_run_that_has_lost_its_journal_is_not_begun_anew(
     ("arguments", "told"),
     [
         ([], "no run folder is given"),
-        (["RUN"], "a new run needs --model and --data"),
-        (["RUN", "--model", "M", "--data", "nowhere.jsonl"], "no prompt file nowhere"),
+        (["RUN"], "a new run needs --model"),
+        (["RUN", "--model", "M", "--data", "nowhere.jsonl"], "no file or folder 'nowhere"),
         (["RUN", "--model", "nowhere/at-all", "--data", "D"], "'nowhere/at-all' could"),
         (["RUN", "--model", "D", "--data", "D"], "has no config.json"),
         (["RUN", "--model", "M", "--data", "D", "--top-p", "1.5"], "top_p is 1.5"),
         (
-            ["RUN", "--model", "M", "--data", "D", "--num-layers", "9"],
-            "it has 2",
+            ["RUN", "--model", "M", "--data", "D", "--target-modules", "[w]"],
+            "no layer of the model matches",
         ),
         (["OTHER", "--model", "M", "--data", "D"], "holds other files and no run"),
     ],
@@ -246,8 +246,8 @@ def test_a_mistake_in_a_settings_file_names_it(
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("", "has no prompts in it"),
-        ('{"prompt": "a"}\n{"prompt": 3}\n', ":2 has no usable 'prompt'"),
+        ("", "has no rows in it"),
+        ('{"prompt": "a"}\n{"prompt": 3}\n', ":2 has a 'prompt' that is neither"),
         ('{"prompt": "a"}\n{"prompt"\n', ":2 is not JSON"),
         ('{"question": "a"}\n', "it has: question"),
     ],

@@ -44,7 +44,8 @@ class Trainer:
 def trainer(model: Path, **wanted: Any) -> Trainer:
     """A fresh policy on `model`, and what trains it."""
     settings = Settings(**{"lora_parameters": LORA, "learning_rate": 1e-2, **wanted})
-    base, tokenizer = policies.load(identify(str(model)))
+    identity = identify(str(model), quantized=settings.quantize)
+    base, tokenizer = policies.load(identity)
     policy = Policy(base, tokenizer, settings)
     scorer = Scorer(policy.model)
     return Trainer(policy, scorer, Learner(policy, scorer, settings), settings)

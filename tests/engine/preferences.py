@@ -91,13 +91,16 @@ def some(count: int, seed: int = 7) -> Pairs:
     """Random pairs; a few are ties where ties are trained on."""
     chance = np.random.default_rng(seed)
     # Multiples of 1/256, so that their differences are exact in float32 too.
-    logps = (np.round(chance.uniform(-300, 0, count) * 256) / 256 for _ in range(4))
+    chosen, rejected, ref_chosen, ref_rejected = (
+        np.round(chance.uniform(-300, 0, count) * 256) / 256 for _ in range(4)
+    )
     lengths = (
         chance.integers(1, 40, count).astype(np.float64),
         chance.integers(1, 40, count).astype(np.float64),
     )
     sure = chance.uniform(0.2, 1.0, count)
-    return Pairs(*logps, lengths, sure, chance.uniform(size=count) < 0.3)
+    tied = chance.uniform(size=count) < 0.3
+    return Pairs(chosen, rejected, ref_chosen, ref_rejected, lengths, sure, tied)
 
 
 def loss(pairs: Pairs, settings: Settings) -> Array:
@@ -131,7 +134,8 @@ def loss(pairs: Pairs, settings: Settings) -> Array:
         # p(win) = 1 / (1 + nu e^-z), p(tie) = (nu^2 - 1) / ((1 + nu e^-z)(1 + nu e^z)).
         nu = settings.rao_kupper_nu
         win, lose = (np.logaddexp(0.0, np.log(nu) + sign * z) for sign in (-1, 1))
-        return np.where(pairs.tied, win + lose - np.log(nu**2 - 1), win)
+        tie: Array = win + lose - np.log(nu**2 - 1)
+        return np.where(pairs.tied, tie, win)
     p = pairs.chance(settings)
     return p * minus_log_sigmoid(z) + (1 - p) * minus_log_sigmoid(-z)
 

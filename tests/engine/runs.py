@@ -169,3 +169,13 @@ def steps(folder: Path) -> list[Step]:
 def sampled(folder: Path) -> list[Sampled]:
     """The pairs in a run's journal."""
     return [record for record in records(folder) if isinstance(record, Sampled)]
+
+
+def tokens(folder: Path) -> list[Any]:
+    """All that was sampled, in order."""
+    return [(p.epoch, p.prompt, p.first, p.second, p.step) for p in sampled(folder)]
+
+
+def outcome(folder: Path) -> list[Any]:
+    """What the steps of a run came to."""
+    return [(s.index, s.tickets, s.loss, s.margins, s.grad_norm) for s in steps(folder)]

@@ -171,15 +171,17 @@ def hangs(free: threading.Event) -> Answer:
     return Answer(act=lambda handler: (free.wait(20), None)[1])
 
 
-def drips(free: threading.Event) -> Answer:
-    """Begins to answer, and goes on with a byte now and then."""
+def drips(free: threading.Event, answer: Answer) -> Answer:
+    """An answer, of which a byte comes now and then."""
 
     def act(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
+        handler.send_response(answer.status)
         handler.end_headers()
-        while not free.wait(0.02):
+        for byte in answer.body:
+            if free.wait(0.02):
+                return
             try:
-                handler.wfile.write(b" ")
+                handler.wfile.write(bytes([byte]))
             except OSError:
                 return
 

@@ -1,8 +1,8 @@
 """Other families of models: caches, soft caps and scales of their own.
 
 Most of what a run does to a model is in `test_logps`, `test_sampler` and `test_judge`,
-on a Qwen3; here the same promises meet a sliding window (Gemma 3), soft caps (Gemma 2),
-scaled logits (Granite), experts (Qwen3-MoE) and a recurrent state (Mamba 2).
+on a Qwen3; here the same promises meet sliding windows, soft caps, scaled logits,
+experts, and states that are carried on.
 """
 
 from __future__ import annotations
@@ -15,12 +15,18 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
+from onlinedpo.engine import policy as policies
+from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.model import ModelJudge
-from onlinedpo.engine.logps import batch_of
+from onlinedpo.engine.learner import Learner
+from onlinedpo.engine.logps import Scorer, batch_of
+from onlinedpo.engine.policy import Policy
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.tensors import floats
-from tests.engine.kit import some_pairs, trainer
+from onlinedpo.states.errors import UsageError
+from tests.engine.kit import DROPOUT, some_pairs, trainer
+from tests.engine.runs import Listener, go_on
 from tests.families import FAMILIES, model_of
 
 
@@ -74,3 +80,73 @@ def test_a_run_treats_a_family_of_models_as_it_is(family: str, tmp_path: Path) -
     for verdict in [v for verdicts in judge.judge(asked) for v in verdicts]:
         last = logprobs(*verdict.prompt_tokens)[-1]
         assert verdict.logprobs == pytest.approx(last[letters].tolist(), abs=1e-4)
+
+
+class Watched(nn.Module):
+    """A part of a model that notes whether it is being trained when it is called."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.inner = inner
+        object.__setattr__(self, "seen", [])
+
+    def __call__(self, *given: Any, **named: Any) -> Any:
+        """Compute what it stands for."""
+        self.seen.append(self.training)
+        return self.inner(*given, **named)
+
+
+def test_policy_and_reference_are_scored_by_the_same_kernels(toy: Path) -> None:
+    """Layers that compute otherwise while they are trained do so for both."""
+    settings = trainer(toy, lora_parameters=DROPOUT).settings
+    model, tokenizer = policies.load(identify(str(toy)))
+    layer: Any = model.layers[0]
+    layer.mlp = Watched(layer.mlp)
+    policy = Policy(model, tokenizer, settings)
+    learner = Learner(policy, Scorer(model), settings)
+    seen: list[bool] = layer.mlp.seen
+    seen.clear()
+
+    learner.step(some_pairs(3), 1)
+    assert seen == [True, True]
+    Sampler(model, tokenizer, settings).sample([Request([3, 9, 8], [1])])
+    assert set(seen[2:]) == {False}
+
+
+@pytest.mark.parametrize("family", ["gemma3_text", "mixtral", "lfm2", "qwen3_next"])
+def test_a_run_on_a_family_of_models_resumes_to_the_byte(
+    family: str, data: Path, tmp_path: Path
+) -> None:
+    """Windows, experts and carried states begin again as they were."""
+    model = str(model_of(family, tmp_path / "model"))
+    wanted = {"model": model, "judge": model, "data": str(data), "iters": 2}
+
+    whole = go_on(tmp_path / "whole", **wanted)
+    go_on(tmp_path / "run", Listener(stop_after=1), **wanted)
+
+    assert go_on(tmp_path / "run") == whole
+
+
+@pytest.mark.parametrize(
+    ("family", "told"),
+    [
+        ("recurrent_gemma", "mlx-lm cannot train this model"),
+        ("llama4", "cannot sample from several prompts of this model together"),
+    ],
+)
+def test_a_family_that_mlx_lm_cannot_train_is_refused(
+    family: str, told: str, data: Path, tmp_path: Path
+) -> None:
+    """In one line, before anything is written."""
+    model = str(model_of(family, tmp_path / "model"))
+
+    with pytest.raises(UsageError, match=told):
+        go_on(tmp_path / "run", model=model, judge=model, data=str(data))
+    assert not (tmp_path / "run").exists()
+
+
+def test_dora_on_experts_is_refused(tmp_path: Path) -> None:
+    """mlx-lm has none; it says which layers, and that lora can."""
+    with pytest.raises(UsageError, match=r"cannot train dora .*SwitchLinear") as caught:
+        trainer(model_of("mixtral", tmp_path / "model"), fine_tune_type="dora")
+    assert "use lora" in caught.value.hint

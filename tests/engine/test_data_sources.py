@@ -201,6 +201,22 @@ def test_no_prompt_is_trained_on_and_held_out(tmp_path: Path) -> None:
     assert not [p for p in split.held_out if p in split.train]
 
 
+def test_what_is_held_out_is_of_all_blocks(tmp_path: Path) -> None:
+    """Their valid splits, if each has one; else the seed draws from all of them."""
+    a, b = (lines(tmp_path / f"{x}.jsonl", rows(10, x)) for x in "ab")
+    slices = {"train_split": "train[:9]", "valid_split": "train[9:]"}
+
+    each = found(
+        "x", hf_dataset=[block(a, **slices), block(b, **slices)], val_prompts=9
+    )
+    some = [block(a, **slices), block(b, train_split="train")]
+    drawn = found("x", hf_dataset=some, val_prompts=9)
+
+    assert each.held_out == [asked("a 9?"), asked("b 9?")]
+    assert (len(drawn.train), len(drawn.held_out)) == (18, 1)
+    assert drawn.held_out != [asked("a 9?")]
+
+
 def test_blocks_are_joined_each_with_columns_of_its_own(tmp_path: Path) -> None:
     """A list of blocks is one data set, in the order of the list."""
     first = lines(tmp_path / "a.jsonl", [{"question": "A?", "prompt": "no"}])
@@ -230,6 +246,16 @@ def test_blocks_are_joined_each_with_columns_of_its_own(tmp_path: Path) -> None:
         ([{"path": "a/b"}, "c/d"], "not a mapping", "hf_dataset"),
         ({"path": "a/b", "config": 7}, "config is 7", "path: ORG/NAME"),
         ({"path": 7}, "path is 7", "path: ORG/NAME"),
+        (
+            {"path": "a/b", "config": {"token": "x"}},
+            "cannot have 'token'",
+            "auth login",
+        ),
+        (
+            {"path": "a/b", "config": {"split": "x"}},
+            "cannot have 'split'",
+            "train_split",
+        ),
         ("a/b", "not a mapping", "hf_dataset"),
     ],
 )

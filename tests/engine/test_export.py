@@ -15,8 +15,10 @@ import numpy as np
 import pytest
 from mlx_lm.utils import load
 
+from onlinedpo.engine import export
 from onlinedpo.engine.loop import run as train_whole
 from onlinedpo.engine.loop import train
+from onlinedpo.states.errors import UsageError
 from tests.engine.kit import LORA, WAYS
 from tests.engine.runs import SMALL, Listener, Scripted, by_text, opened
 
@@ -154,3 +156,19 @@ def test_no_adapter_is_published_before_the_first_step(
 
     assert ledger.steps == 0
     assert not (tmp_path / "run" / "adapters").exists()
+
+
+def test_a_new_run_does_not_write_over_another_programs_adapter(
+    tmp_path: Path,
+) -> None:
+    """adapter_path may hold nothing, or an adapter that this program made."""
+    export.must_be_free(None)
+    export.must_be_free(str(tmp_path / "nothing"))
+    (tmp_path / "adapters.safetensors").write_bytes(b"theirs")
+    for config in (None, b"{", b"[]", b'{"fine_tune_type": "lora"}'):
+        if config is not None:
+            (tmp_path / "adapter_config.json").write_bytes(config)
+        with pytest.raises(UsageError, match="another program's adapter"):
+            export.must_be_free(str(tmp_path))
+    (tmp_path / "adapter_config.json").write_bytes(b'{"trained_by": "onlinedpo"}')
+    export.must_be_free(str(tmp_path))

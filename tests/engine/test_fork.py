@@ -30,6 +30,7 @@ from tests.engine.runs import (
     steps,
 )
 from tests.engine.test_rebuild import contents
+from tests.tables import settings
 
 STEPS: dict[str, Any] = {
     "iters": 6,
@@ -180,6 +181,7 @@ def test_other_settings_may_change_too(
 
 
 OTHER: dict[str, Any] = {
+    **settings.OTHER,
     **{"model": "other", "data": "other", "seed": 1, "val_prompts": 1},
     **{"max_seq_length": 99, "fine_tune_type": "dora", "num_layers": 1},
     **{"lora_parameters": {**DROPOUT, "rank": 2}, "optimizer": "sgd"},

@@ -21,7 +21,7 @@ from onlinedpo.states.parsing import MIN_MASS, letters
 from onlinedpo.states.records import Shown
 from tests.engine.kit import some_pairs
 from tests.engine.runs import opened
-from tests.toys import CHATML, toy_model
+from tests.toys import toy_model
 
 WORDS = ["yes", "no, never", "~~~~~ a fence", "x" * 90, "<|im_end|>", "", "two\nlines"]
 
@@ -213,11 +213,3 @@ def test_a_judge_without_tokens_for_its_answers_is_a_usage_error(
         judge_of(folder)
 
 
-def test_a_judge_without_a_chat_template_is_a_usage_error(tmp_path: Path) -> None:
-    """A base model cannot be asked; that is said before anything is sampled."""
-    folder = toy_model(tmp_path / "toy")
-    file = folder / "tokenizer_config.json"
-    file.write_text(file.read_text().replace(json.dumps(CHATML), "null"))
-
-    with pytest.raises(UsageError, match="chat template"):
-        judge_of(folder)

@@ -149,8 +149,10 @@ def turned(forger: Forger) -> int:
     """A verdict of the ranking says the contrary."""
     ranked = forger.get(Ranked)
     first, *rest = ranked.verdicts
-    other = {"first": "second", "second": "first"}.get(str(first.winner), "first")
-    return forger.change(Ranked, verdicts=(replace(first, winner=other), *rest))
+    turned_round = replace(
+        first, winner="second" if first.winner == "first" else "first"
+    )
+    return forger.change(Ranked, verdicts=(turned_round, *rest))
 
 
 def fewer(forger: Forger) -> int:

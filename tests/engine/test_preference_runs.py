@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,20 +15,19 @@ from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.run import Run
 from onlinedpo.journal.audit.auditing import audit
-from onlinedpo.states import seeds
-from onlinedpo.states.errors import AuditFailed, UsageError
+from onlinedpo.states.errors import AuditFailed, NothingToLearn, UsageError
 from onlinedpo.states.records import (
     Dropped,
     Label,
     Reason,
     Sampled,
-    Shown,
     Step,
     Verdict,
 )
 from onlinedpo.states.schedules import schedule_of
 from tests.engine.kit import ENDS
-from tests.engine.runs import Listener, Scripted, Winner, opened, records, state, steps
+from tests.engine.runs import Listener, Scripted, opened, records, state, steps
+from tests.engine.sure import Sure, some_ties
 from tests.journal.forging import Forger
 from tests.toys import prompts_file, toy_model
 
@@ -56,27 +55,6 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     model = str(toy_model(folder / "model", eos=ENDS))
     data = str(prompts_file(folder / "data", 24))
     return {"model": model, "judge": model, "data": data, "iters": 3}
-
-
-def some_ties(comparison: Comparison, shown: Shown) -> Winner:
-    """A tie in two of five pairs, in both orders."""
-    luck = seeds.derive(0, comparison.first, comparison.second) % 5
-    return "tie" if luck < 2 else "first" if luck < 4 else "second"
-
-
-@dataclass
-class Sure(Scripted):
-    """A scripted judge whose probabilities are those of what it says."""
-
-    def judge(self, comparisons: Sequence[Comparison]) -> list[list[Verdict]]:
-        """The verdicts of the script, each with log-probabilities."""
-        return [[*map(_sure, said)] for said in super().judge(comparisons)]
-
-
-def _sure(verdict: Verdict) -> Verdict:
-    ahead = {"first": 1.0, "second": -1.0}.get(str(verdict.winner), 0.0)
-    a = ahead if verdict.shown == "first-second" else -ahead
-    return replace(verdict, logprobs=(a / 2 - 1, -a / 2 - 1))
 
 
 def go_on(folder: Path, watch: Listener | None = None, /, **wanted: Any) -> str:
@@ -159,6 +137,24 @@ def test_what_was_cut_is_kept_or_dropped_before_anybody_judges(
     assert {comparison.ticket for comparison in judge.asked}.isdisjoint(dropped)
     told = [s.metrics.get("pairs/truncated_dropped_frac") for s in steps(tmp_path)]
     assert any(told) == bool(dropped)
+
+
+def test_a_policy_that_never_ends_leaves_nothing_to_learn(
+    parts: dict[str, Any], tmp_path: Path
+) -> None:
+    """Where all is dropped as cut, the run says so and ends; nobody was asked."""
+    never = str(toy_model(tmp_path / "never"))
+    judge, wanted = Sure(some_ties), {**parts, "model": never, "judge": never}
+    with (
+        opened(tmp_path / "run", **wanted, truncated="drop") as run,
+        pytest.raises(NothingToLearn, match="truncated: 60") as ended,
+    ):
+        run.judge = judge
+        train(run)
+
+    audit(tmp_path / "run")
+    assert "max_completion_length" in ended.value.hint
+    assert not judge.asked
 
 
 def test_beta_is_told_as_it_was_at_each_step(

@@ -94,10 +94,10 @@ def test_an_epoch_visits_every_prompt_once(count: int) -> None:
 
 
 def test_a_separator_inside_a_prompt_does_not_cut_its_line(tmp_path: Path) -> None:
-    """JSON may hold U+2028 and U+0085 as they are; only a newline ends a line."""
+    """JSON may hold U+2028, U+0085 and carriage returns; only a newline ends a line."""
     prompt = "one\u2028two\u0085three"
     file = tmp_path / "prompts.jsonl"
-    row = json.dumps({"prompt": prompt}, ensure_ascii=False)
+    row = json.dumps({"prompt": prompt}, ensure_ascii=False).replace(" ", "\r", 1)
     file.write_text(row + "\n", encoding="utf-8")
 
     found = load(str(file), seed=0, held_out=0)

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer
-from onlinedpo.engine.loop import train
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import ReplayDiverged
 from onlinedpo.states.lifecycle import LiveMachine
@@ -19,72 +16,15 @@ from onlinedpo.states.records import Label, ProcessStarted, Step, Verdict
 from tests.engine.kit import SIDES
 from tests.engine.runs import (
     Listener,
-    Scripted,
-    by_text,
     go_on,
     opened,
+    outcome,
     records,
     sampled,
     state,
     steps,
+    tokens,
 )
-
-
-def tokens(folder: Path) -> list[Any]:
-    """All that was sampled, in order."""
-    return [(p.epoch, p.prompt, p.first, p.second, p.step) for p in sampled(folder)]
-
-
-def outcome(folder: Path) -> list[Any]:
-    """What the steps of a run came to."""
-    return [(s.index, s.tickets, s.loss, s.margins, s.grad_norm) for s in steps(folder)]
-
-
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"fine_tune_type": "dora"},
-        {"fine_tune_type": "full", "learning_rate": 1e-3},
-        {"optimizer": "muon"},
-        {"lr_schedule": {"name": "cosine_decay", "arguments": [1e-2, 9], "warmup": 2}},
-        {"save_every": 4},
-    ],
-    ids=str,
-)
-def test_interrupted_is_uninterrupted_and_a_cold_start_is_not(
-    settings: dict[str, Any], own: dict[str, Any], tmp_path: Path
-) -> None:
-    """A run stopped and resumed twice ends with the bytes of one left alone.
-
-    Started from its adapter alone, without the optimizer's state, it does not: the
-    comparison can tell the difference.
-    """
-    wanted = {**own, **settings}
-    whole = go_on(tmp_path / "whole", **wanted)
-
-    run = tmp_path / "run"
-    go_on(run, Listener(stop_after=1), **wanted)
-    go_on(run, Listener(stop_after=2))
-    cold = Path(shutil.copytree(run, tmp_path / "cold"))
-    resumed = go_on(run)
-
-    with opened(cold) as alone:
-        alone.judge = Scripted(by_text)
-        alone.learner = Learner(
-            alone.policy, Scorer(alone.policy.model), alone.settings
-        )
-        train(alone)
-        started_cold = state(alone)
-
-    assert whole == resumed != started_cold
-    assert tokens(run) == tokens(tmp_path / "whole") != tokens(cold)
-    assert outcome(run) == outcome(tmp_path / "whole") != outcome(cold)
-    ends = [
-        (folder / "adapters" / "adapters.safetensors").read_bytes()
-        for folder in (tmp_path / "whole", run, cold)
-    ]
-    assert ends[0] == ends[1] != ends[2]
 
 
 @pytest.mark.parametrize("way", ["lora", "dora", "full"])

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from onlinedpo.engine.fork import fork
 from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import AuditFailed, UsageError
@@ -242,6 +244,42 @@ def test_a_rewound_run_takes_the_steps_of_its_rounds_again(
         *(("Sampled", 7), ("Step", 1)),
     ]
     audit(run)
+
+
+def test_a_round_goes_on_without_the_pairs_that_wait_for_people(
+    parts: dict[str, Any], tmp_path: Path
+) -> None:
+    """A model judges and some pairs go to people: what is labelled is trained on.
+
+    What nobody has answered joins a later round, and not more of it than may wait.
+    """
+    unasked = Stages()
+    wanted = {**parts, **ROUND, "iters": 20, "human_share": 0.2, "max_waiting": 14}
+    with in_a_hurry():
+        stood = work(tmp_path, unasked, Scripted(by_text), **wanted)
+        assert 7 < len(stood.ledger.waiting()) <= 14
+        assert len({p.step for p in sampled(tmp_path)}) > 1
+        work(tmp_path, Person(), Scripted(by_text))
+
+    whole = [n for name, n in kinds(tmp_path, Sampled, Step) if name == "Sampled"]
+    assert {n % 7 for n in whole} == {0}
+    assert len(steps(tmp_path)) == 20
+    audit(tmp_path)
+
+
+def test_a_fork_within_a_round_goes_on_with_its_pairs(
+    own: dict[str, Any], tmp_path: Path
+) -> None:
+    """What was sampled is trained on as in the other run; the next round is its own."""
+    run, new = tmp_path / "run", tmp_path / "new"
+    go_on(run, **{**own, **ROUND})
+    fork(RunFolder(run), RunFolder(new), {"learning_rate": 0.05}, at=2)
+    go_on(new)
+
+    assert [step.tickets for step in steps(new)] == [s.tickets for s in steps(run)]
+    assert sampled(new)[:7] == sampled(run)[:7]
+    assert sampled(new)[7:] != sampled(run)[7:]
+    audit(new)
 
 
 # -- lies

@@ -95,6 +95,8 @@ class Moody:
 
 def _in_mood(verdict: Verdict) -> Verdict:
     """Of seven pairs one is a tie, one fails, and two are sure in both orders."""
+    if verdict.judge["kind"] != "model":
+        return verdict
     mood, raw = verdict.ticket % 7, verdict.raw
     logprobs: tuple[float, ...]
     likely, rest = math.log(0.9), math.log(0.05)
@@ -149,6 +151,50 @@ def killed(run: Path) -> None:
     last = path_of(run / "journal", len(segments(run / "journal")))
     last.write_bytes(last.read_bytes()[:-7])
     go_on(run)
+
+
+def drawn(run: Path) -> None:
+    """Of four completions the best and the worst; what was cut loses by it; cDPO."""
+    several = {"num_generations": 4, "missing_eos_penalty": 0.5, "judge": "model"}
+    losses = {"label_smoothing": 0.1, "len_reg_alpha": 0.01, "truncated": "drop-both"}
+    go_on(run, **SHORT, **several, **losses, iters=2)
+
+
+def rounds(run: Path) -> None:
+    """Two rounds of two steps each, with ties that are trained on, and beta falling."""
+    beta = {"name": "linear_schedule", "arguments": [0.2, 0.1, 4]}
+    wanted = {"pairs_per_round": 6, "ties": "rao-kupper", "beta_schedule": beta}
+    go_on(run, Listener(stop_after=1), **SHORT, **wanted, judge="model", iters=4)
+    go_on(run)
+
+
+def offline(run: Path) -> None:
+    """Pairs of a file, without a judge."""
+    rows = [
+        {"prompt": f"Say {n}.", "chosen": f"{n}.", "rejected": f"No {n}."}
+        for n in range(7)
+    ]
+    Path("pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    wanted = {**SHORT, "val_prompts": 0, "offline_pairs": "pairs.jsonl", "iters": 2}
+    go_on(run, **wanted, dpo_cpo_loss_type="simpo", beta=2.0)
+
+
+def panel(run: Path) -> None:
+    """A model, and two functions of a user's own: the majority decides."""
+    Path("golden_taste.py").write_text(TASTE)
+    own = ["python:golden_taste:shorter", "python:golden_taste:reward"]
+    go_on(run, **{**SHORT, "val_prompts": 0}, judge="model", judge_panel=own, iters=2)
+
+
+TASTE = """
+def shorter(prompts, completions):
+    return [0 if len(a) <= len(b) else 1 for a, b in completions]
+
+
+def reward(prompts, completions, **kwargs):
+    return [float(text.count("a")) for text in completions]
+"""
+"""Judges of a user's own."""
 
 
 def forked(run: Path, new: Path) -> None:
@@ -262,9 +308,10 @@ def _rows(run: Path) -> list[dict[str, Any]]:
 def all_runs() -> dict[str, Path]:
     """Make them all in the working directory; returns their folders by name."""
     toys()
-    names = ("judged", "people", "hybrid", "killed", "forked", "rejudged", "salvaged")
+    made = (judged, people, hybrid, killed, drawn, rounds, offline, panel)
+    names = (*(make.__name__ for make in made), "forked", "rejudged", "salvaged")
     at = {name: Path(name) for name in names}
-    for make in (judged, people, hybrid, killed):
+    for make in made:
         make(at[make.__name__])
     forked(at["killed"], at["forked"])
     rejudged(at["hybrid"], at["rejudged"])

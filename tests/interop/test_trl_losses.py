@@ -14,6 +14,7 @@ from onlinedpo.engine import policy
 from onlinedpo.engine.identity import identify
 from onlinedpo.engine.logps import Scorer, batch_of
 from onlinedpo.engine.loss import PairLabels, PairLogps, preference_loss, rewards
+from onlinedpo.engine.tensors import scalar
 from onlinedpo.states import penalties
 from onlinedpo.states.config import Settings
 from onlinedpo.states.parsing_scores import preference
@@ -120,7 +121,7 @@ def _mean_loss(
     )
     settings = Settings(dpo_cpo_loss_type=kind, beta=beta, **DPO[kind])
     losses = preference_loss(pairs, settings, beta, PairLabels())
-    return losses.mean().item(), settings
+    return scalar(losses.mean()), settings
 
 
 @pytest.mark.parametrize("name", CPO)

@@ -43,7 +43,7 @@ def test_a_second_writer_is_told_who_the_first_one_is(folder: Path) -> None:
         lambda: Journal.create(folder, kit.OTHER_RUN, by_table),
     ]
     for attempt in attempts:
-        with pytest.raises(RunLocked, match=rf"pid {holder.pid}\)") as refused:
+        with pytest.raises(RunLocked, match=rf"pid {holder.pid} on \S+\)") as refused:
             attempt()
         assert str(folder.parent) in str(refused.value)
         assert refused.value.exit_code == 6

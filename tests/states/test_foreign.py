@@ -154,6 +154,36 @@ TRANSLATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
         {"lora_parameters": {"rank": 4, "scale": 2.0}},
     ),
     ({"lora_alpha": 16}, {"lora_parameters": {"scale": 2.0}}),
+    ({"lora_parameters": None, "beta": None, "optimizer_config": None}, {}),
+    (
+        {"lora_parameters": {"rank": 4, "alpha": 8, "scale": 10.0}},
+        {"lora_parameters": {"rank": 4, "scale": 10.0}},
+    ),
+    (
+        {"lr_scheduler_type": "cosine", "num_train_epochs": 3, "warmup_ratio": 0.1},
+        {
+            "epochs": 3,
+            "lr_schedule": {
+                "name": "cosine_decay",
+                "arguments": [1e-5, {"iters_fraction": 1.0}, 0.0],
+                "warmup": {"iters_fraction": 0.1},
+            },
+        },
+    ),
+    (
+        {"lr_scheduler_type": "linear", "max_steps": 200, "warmup_ratio": 0.1},
+        {
+            "iters": 200,
+            "lr_schedule": {
+                "name": "linear_schedule",
+                "arguments": [1e-5, 0.0, 180],
+                "warmup": 20,
+            },
+        },
+    ),
+    ({"wandb": {"project": "p"}}, {"report_to": "wandb", "project_name": "p"}),
+    ({"quantize_bits": 8}, {"quantize": "8bits"}),
+    ({"steps_per_eval": -1, "val_batches": 3}, {"val_prompts": 0}),
     (
         {"lora_parameters": {"rank": 4}, "dropout": 0.1},
         {"lora_parameters": {"rank": 4, "dropout": 0.1}},
@@ -198,6 +228,10 @@ TRANSLATED: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "learning_rate": 1.0,
         },
     ),
+    (
+        {"optimizer_config": {"adam": {"eps": "1e-6", "betas": [0.9, "1E-1"]}}},
+        {"optimizer_config": {"adam": {"eps": 1e-6, "betas": [0.9, 0.1]}}},
+    ),
     ({"lr_schedule": "constant"}, {"lr_schedule": None}),
     ({"lr_schedule": {}}, {"lr_schedule": None}),
     ({"beta": [0.3]}, {"beta": 0.3}),
@@ -237,11 +271,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
         "{response0}",
         "no places",
     ),
-    ({"lora_parameters": {"scale": 2, "alpha": 4}}, "both scale and alpha", "rank"),
     ({"rank": 4, "lora_parameters": {"rank": 8}}, "rank is given twice", "Keep"),
     ({"rank": 4, "lora_r": 8}, "rank is given twice", "Keep"),
     ({"lr_schedule": "sawtooth"}, "'sawtooth'", "cosine_decay"),
-    ({"lr_schedule": "cosine", "epochs": 2}, "needs iters, not epochs", "Give iters"),
     ({"lr_schedule": "cosine:ten"}, "'ten'", "cosine_decay"),
     ({"beta": [0.3, 0.1]}, "a value for each epoch", "beta_schedule"),
     ({"dataset": ["a", "b"]}, "2 data sets", "Give one"),

@@ -139,3 +139,31 @@ def test_completions_that_read_alike_are_not_worth_a_judge() -> None:
     assert screen(facts.sampled(3, same, in_other_tokens), facts.NOW) == dropped
     assert screen(facts.sampled(3, same, facts.completion(4)), facts.NOW) is None
     assert screen(facts.sampled(3, same, facts.completion(5, 4)), facts.NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("cut", "kept"),
+    [
+        ((False, False), {"keep", "drop", "drop-both"}),
+        ((True, False), {"keep", "drop-both"}),
+        ((False, True), {"keep", "drop-both"}),
+        ((True, True), {"keep"}),
+    ],
+)
+def test_what_was_cut_is_not_worth_a_judge_if_that_is_wanted(
+    cut: tuple[bool, bool], kept: set[str]
+) -> None:
+    """Any completion that hit the limit, or only where both did."""
+    pair = facts.sampled(
+        3,
+        *(
+            facts.completion(n, finish="length" if was_cut else "stop")
+            for n, was_cut in enumerate(cut)
+        ),
+    )
+    for truncated in ("keep", "drop", "drop-both"):
+        dropped = screen(pair, facts.NOW, truncated)
+        if truncated in kept:
+            assert dropped is None
+        else:
+            assert dropped == facts.dropped(3, Reason.TRUNCATED)

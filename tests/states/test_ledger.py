@@ -240,6 +240,8 @@ def test_a_round_counts_what_happened_since_the_last_step() -> None:
     ledger = ledger_of(*records[:until])
     assert ledger.round == Round(
         sampled=3,
+        fresh=3,
+        completions=6,
         tokens=5 + 5 + 4,
         ended=1 + 1 + 2,
         truncated=2,

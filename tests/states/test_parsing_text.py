@@ -24,6 +24,13 @@ def likely(*top: tuple[str, float]) -> str:
     return written("A", top_logprobs=[list(pair) for pair in top])
 
 
+def chances(top: list[tuple[str, float]]) -> tuple[float, float]:
+    """Those of A and B, by a list that has one of them."""
+    found = letter_chances(top)
+    assert found is not None
+    return found
+
+
 # -- version 2: generated text -----------------------------------------------------
 
 
@@ -63,6 +70,8 @@ def test_the_last_line_is_the_verdict(text: str, winner: str) -> None:
         "Verdict: A\nI hope this helps!",
         "Verdict: \u0410",
         "<think>Verdict: A",
+        "<think>\nVerdict: A",
+        "[THINK]hm[/THINK]\n[THINK]\nVerdict: A",
         "<think>hm</think><think>Verdict: B",
         "<think>Verdict: A</think>",
         "<|think:start|>Verdict: A",
@@ -78,7 +87,7 @@ def test_anything_else_is_a_failure(text: str) -> None:
 def test_thinking_that_the_prompt_began_must_end() -> None:
     """Some templates open it for the model."""
     read = PARSERS[GENERATED]
-    open_, closed = "so. Verdict: A", "so.</think>Verdict: A"
+    open_, closed = "so.\nVerdict: A", "so.</think>Verdict: A"
     assert read((), "first-second", written(open_, opened="<think>"))[0] is None
     assert read((), "first-second", written(closed, opened="<think>"))[0] == "first"
 
@@ -132,10 +141,10 @@ def test_more_than_a_letter_is_a_failure(text: str) -> None:
 @pytest.mark.parametrize("before", ["", " ", "\u0120", "\u2581"])
 def test_letters_count_with_a_space_before_them(before: str) -> None:
     """As the tokenizers of servers write it; both spellings together."""
-    a, b = letter_chances([(f"{before}A", -0.5), ("B", -1.5)]) or ()
+    a, b = chances([(f"{before}A", -0.5), ("B", -1.5)])
     assert (a, b) == (-0.5, -1.5)
 
-    a, _ = letter_chances([("A", -1.0), ("\u0120A", -1.0), ("B", -3.0)]) or ()
+    a, _ = chances([("A", -1.0), ("\u0120A", -1.0), ("B", -3.0)])
     assert a == pytest.approx(-1.0 + math.log(2))
 
 
@@ -151,13 +160,13 @@ def test_other_tokens_are_no_letters(token: str) -> None:
 
 def test_a_letter_that_is_not_listed_is_as_likely_as_it_can_be() -> None:
     """Not above the least likely that is listed, nor above what all of them leave."""
-    a, b = letter_chances([("A", math.log(0.9)), ("The", math.log(0.05))]) or ()
+    a, b = chances([("A", math.log(0.9)), ("The", math.log(0.05))])
     assert a == pytest.approx(math.log(0.9))
     assert b == pytest.approx(math.log(0.05))
 
-    a, b = letter_chances([("A", math.log(0.99))]) or ()
+    a, b = chances([("A", math.log(0.99))])
     assert b == pytest.approx(math.log(0.01))
-    assert letter_chances([("B", 0.0)]) == (-math.inf, 0.0)
+    assert chances([("B", 0.0)]) == (-math.inf, 0.0)
 
 
 @pytest.mark.parametrize(

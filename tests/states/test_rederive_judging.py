@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -9,8 +10,9 @@ import pytest
 
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JournalNewer
-from onlinedpo.states.framing import fence_for, fenced
-from onlinedpo.states.parsing import letters
+from onlinedpo.states.framing import FRAMES, REASON, fence_for, fenced
+from onlinedpo.states.parsing import GENERATED, letters
+from onlinedpo.states.parsing_text import generated
 from onlinedpo.states.records import Completion, Sampled, Shown, Verdict
 from onlinedpo.states.rederive.judging import Verdicts
 from onlinedpo.states.rederive.mismatch import Mismatch
@@ -183,3 +185,84 @@ def test_a_template_with_a_date_may_change_its_words() -> None:
         where="frame 4",
     )
     assert found.where == "frame 2"
+
+
+WRITES: dict[str, Any] = {**JUDGE, "frame": REASON, "parser": GENERATED}
+"""A judge that writes its answer."""
+
+
+def written(of: Sampled, shown: Shown, *raws: str) -> list[Verdict]:
+    """What it wrote, in one order, one attempt after the other."""
+    one, two = of.first.text, of.second.text
+    a, b = (one, two) if shown == "first-second" else (two, one)
+    words = FRAMES[REASON](fence_for("?", one, two), "?", a, b)
+    found = []
+    for attempt, raw in enumerate(raws, start=1):
+        winner, failure = generated((), shown, raw)
+        verdict = facts.verdict(of.ticket, shown, winner)
+        plain: dict[str, Any] = {"raw": raw, "failure": failure, "judge": WRITES}
+        plain |= {"prompt": f"Be brief.\n{words}", "attempt": attempt, "logprobs": ()}
+        found.append(replace(verdict, **plain))
+    return found
+
+
+def read_written(*verdicts: Verdict, retries: int = 2) -> Verdicts:
+    """Read what it wrote of a pair."""
+    settings = replace(TWO, judge_retries=retries)
+    reader = Verdicts()
+    reader.judged_by(replace(OPENED, judge={**WRITES, "rubric": ""}), settings)
+    return read([*verdicts], pair(), settings=settings, by=reader)
+
+
+HUMS, SAYS_A = (
+    json.dumps({"content": content, "finish_reason": "stop"})
+    for content in ("Hmm.", "Verdict: A")
+)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([SAYS_A], [SAYS_A]),
+        ([HUMS, SAYS_A], [HUMS, HUMS, SAYS_A]),
+        ([HUMS, HUMS, HUMS], [SAYS_A]),
+    ],
+)
+def test_a_judge_is_asked_until_it_can_be_read(
+    first: list[str], second: list[str]
+) -> None:
+    """And not more often than `judge_retries` says, in each order by itself."""
+    said = [*written(pair(), BOTH[0], *first), *written(pair(), BOTH[1], *second)]
+
+    assert read_written(*said).checked["read_verdicts"] == len(said)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "retries"),
+    [
+        ([HUMS], [SAYS_A], 2),
+        ([HUMS, HUMS], [SAYS_A], 2),
+        ([SAYS_A, SAYS_A], [SAYS_A], 2),
+        ([SAYS_A, HUMS], [SAYS_A], 2),
+        ([HUMS, HUMS], [SAYS_A], 0),
+        ([HUMS, SAYS_A], [SAYS_A], 0),
+        ([SAYS_A], [HUMS, HUMS], 2),
+        ([SAYS_A], [HUMS, HUMS, HUMS, SAYS_A], 2),
+    ],
+)
+def test_attempts_too_many_and_too_few_are_named(
+    first: list[str], second: list[str], retries: int
+) -> None:
+    """Nobody asks again until the answer pleases, nor gives up before it is time."""
+    said = [*written(pair(), BOTH[0], *first), *written(pair(), BOTH[1], *second)]
+
+    with pytest.raises(Mismatch):
+        read_written(*said, retries=retries)
+
+
+def test_attempts_are_counted_from_one() -> None:
+    """One that is left out is noticed by the number of the next."""
+    said = written(pair(), BOTH[0], HUMS, SAYS_A)[1:]
+
+    with pytest.raises(Mismatch, match="attempt: 2 is recorded, 1"):
+        read_written(*said, *written(pair(), BOTH[1], SAYS_A))

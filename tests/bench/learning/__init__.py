@@ -1,1 +1,1 @@
-"""What freshness is worth: online DPO, rounds, a fixed data set, and labels that wait."""
+"""What freshness is worth: online DPO, rounds, a fixed file, and labels that wait."""

@@ -15,7 +15,11 @@ ROUNDS = (2, 5, 10)
 """Steps that are taken on the pairs of one policy."""
 DELAYS = (0, 1, 2, 10, 64)
 """Steps that lie between the drawing of a pair and its label."""
-PARTS = ("rounds", "delays")
+TITLES = {
+    "rounds": "Pairs that are fresh, of rounds, or of a file",
+    "delays": "Labels that come some steps late",
+}
+PARTS = (*TITLES,)
 EVERY = 10
 """Steps between two win rates."""
 

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Completion, Evaluated, Step
-from tests.bench.learning.cells import Cell
+from tests.bench.learning.cells import TITLES, Cell
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Row:
     pairs: int
     """Pairs trained on so far."""
     age: float
-    """Steps between drawing and training of a pair, on the mean so far."""
+    """Steps between the drawing and the training of a pair, on the mean so far."""
     win_rate: float
     length: float
     ended: float
@@ -57,7 +57,9 @@ def rows(out: Path, cell: Cell) -> list[Row]:
         if isinstance(record, Step):
             count = len(record.tickets)
             pairs += count
-            ages += count * record.metrics["label/age_steps_mean"]
+            age = record.metrics["label/age_steps_mean"]
+            # A file's pairs are all from before the first step.
+            ages += count * (record.index - 1 if cell.offline else age)
         elif isinstance(record, Evaluated):
             row = Row(
                 *(cell.part, cell.name, cell.seed, record.step, pairs),
@@ -76,7 +78,10 @@ def write(out: Path, found: Sequence[Row]) -> None:
     lines = "".join(json.dumps(asdict(row)) + "\n" for row in found)
     (out / "results.jsonl").write_text(lines)
     parts = dict.fromkeys(row.part for row in found)
-    tables = [table([row for row in found if row.part == part]) for part in parts]
+    tables = [
+        f"## {TITLES[part]}\n\n" + table([row for row in found if row.part == part])
+        for part in parts
+    ]
     (out / "results.md").write_text("\n".join(tables))
 
 
@@ -86,13 +91,12 @@ def table(found: Sequence[Row]) -> str:
     `over the run` is the mean win rate over all points after step 0.
     """
     last = max(row.step for row in found)
-    seeds = len({row.seed for row in found})
     lines = [
-        f"After step {last}; mean of {seeds} seeds (lowest to highest).",
+        f"After step {last}: mean over the seeds (lowest to highest).",
         "",
         "| | win rate | win rate over the run | length | ended | distinct bigrams"
-        " | pairs | age in steps |",
-        "|---|---|---|---|---|---|---|---|",
+        " | pairs | age in steps | seeds |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name in dict.fromkeys(row.name for row in found):
         own = [row for row in found if row.name == name]
@@ -111,6 +115,7 @@ def table(found: Sequence[Row]) -> str:
             _range([row.bigrams for row in ends], ".3f"),
             f"{fmean(row.pairs for row in ends):.0f}",
             f"{fmean(row.age for row in ends):.1f}",
+            str(len(ends)),
         )
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
