@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onlinedpo.cli import words
 from onlinedpo.cli.story import words as story
 from onlinedpo.states import records as r
 from onlinedpo.states.selection import tickets_of

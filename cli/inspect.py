@@ -14,6 +14,7 @@ from onlinedpo.cli import words
 from onlinedpo.cli.status_text import status_text
 from onlinedpo.journal import snapshot
 from onlinedpo.journal.lock import holder
+from onlinedpo.journal.reader import begun
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.judges import named_in
 from onlinedpo.states.ledger import Ledger
@@ -42,7 +43,7 @@ def status(run_folder: Path, as_json: bool) -> None:
 
 def journal_of(folder: Path) -> Path:
     """The journal of a run; raises `UsageError` if the folder is none."""
-    if not any((folder / "journal").glob("*.odj")):
+    if not begun(folder / "journal"):
         raise UsageError(
             f"{folder} is not a run", hint="A run is a folder with a journal in it."
         )

@@ -67,7 +67,7 @@ def main() -> None:
         # Whatever a model wrote, and whatever a path holds, can then be printed.
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
-        sys.exit(cli(standalone_mode=False) or 0)
+        sys.exit(cli(prog_name="onlinedpo", standalone_mode=False) or 0)
     except OnlineDPOError as error:
         _leave(error)
     except OSError as error:

@@ -14,6 +14,7 @@ import click
 from onlinedpo.cli import words
 from onlinedpo.journal import runs_below, snapshot
 from onlinedpo.journal.lock import holder
+from onlinedpo.journal.reader import begun
 from onlinedpo.states.due import due
 from onlinedpo.states.errors import JournalError, JournalNewer, UsageError
 from onlinedpo.states.given import in_force
@@ -79,7 +80,7 @@ def _facts(run: Path) -> dict[str, Any]:
 
 
 def _standing(run: Path) -> dict[str, Any]:
-    if not any((run / "journal").glob("*.odj")):
+    if not begun(run / "journal"):
         raise JournalError(f"{run / 'journal'} holds no journal any more")
     ledger, pid = snapshot.fold(run / "journal"), holder(run / "journal")
     rates = [e.win_rate for e in ledger.evaluations if not math.isnan(e.win_rate)]

@@ -28,9 +28,12 @@ from onlinedpo.states.judges import differing, members
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import Derived, RunOpened
+from onlinedpo.states.settings.judging import ASKED
 
 PLACE = "rejudged"
 """The folder in a run's folder where verdicts lie unless another one is chosen."""
+_HOW = (*{*ASKED} - {"judge", "judge_panel", "judge_model", "judge_system"},)
+"""How a judge is asked; who it is, and by which rubric, its identity says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +89,13 @@ def prepare(run: Path, request: Request, watch: Observer) -> Prepared:
     chosen = candidate(settings)
     judge = chosen.identity
     if into is None:
-        into = RunFolder(run / PLACE / _slug(judge, request.sample))
+        how = changes(_asked(in_force(source.settings), settings), settings)
+        into = RunFolder(run / PLACE / _slug(judge, how, request.sample))
         begun = _begun(into, run, source)
     derived = begun.derived if begun else None
-    if derived:
+    if begun and derived:
         _must_be_as_begun(into, derived, judge, request.sample)
+        _must_be_asked_alike(into, in_force(begun.settings), settings)
     watch.doing("reading the run's pairs")
     pairs = StoredPairs.read(
         run / "journal",
@@ -142,16 +147,41 @@ def _must_be_as_begun(
         )
 
 
-def _slug(judge: Mapping[str, Any], sample: int | None) -> str:
-    """A folder name for a judge, by content, with its rubric, and a sample."""
+def _must_be_asked_alike(folder: RunFolder, begun: Settings, now: Settings) -> None:
+    """The judge is asked as it was at first; raises `SettingsChanged`."""
+    if other := changes(_asked(begun, now), now):
+        raise SettingsChanged(
+            f"{folder.path} holds verdicts with another {', '.join(other)}",
+            hint="Leave it as it was, or give --into a new folder.",
+        )
+
+
+def _asked(before: Settings, now: Settings) -> Settings:
+    """The settings of now, but for how a judge is asked, which is as before."""
+    return replace(now, **{name: getattr(before, name) for name in _HOW})
+
+
+def _slug(judge: Mapping[str, Any], how: Mapping[str, Any], sample: int | None) -> str:
+    """A folder name for a judge, by content, with its rubric, and a sample.
+
+    `how` are settings by which it is asked otherwise than the run's judge.
+    """
     known = members(judge)
     names = " ".join(Path(one["id"]).name for one in known)
     name = re.sub(r"[^A-Za-z0-9._-]+", "-", names).strip("-.")
-    content = [{k: v for k, v in one.items() if k != "id"} for one in known]
+    content: list[Any] = [_content(one) for one in known]
+    if how:
+        content.append(how)
     # Of one judge alone, as it always was: folders are found again by it.
-    whole = json.dumps(content if len(known) > 1 else content[0], sort_keys=True)
+    whole = json.dumps(content if len(content) > 1 else content[0], sort_keys=True)
     digest = hashlib.sha256(whole.encode()).hexdigest()[:8]
     return "-".join([name[:40] or "judge", digest, *([str(sample)] if sample else [])])
+
+
+def _content(judge: Mapping[str, Any]) -> dict[str, Any]:
+    """What a judge is; of one elsewhere, where it is says that."""
+    elsewhere = judge["kind"] == "http"
+    return {k: v for k, v in judge.items() if k != "id" or elsewhere}
 
 
 def _opening(

@@ -14,6 +14,7 @@ import yaml
 
 from onlinedpo.engine.settings_file import read_settings as read_settings
 from onlinedpo.journal import disk
+from onlinedpo.journal.reader import begun
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JournalDamaged, StorageError, UsageError
@@ -68,7 +69,7 @@ class RunFolder:
 
     def has_journal(self) -> bool:
         """Whether a run has begun here."""
-        return any(self.journal.glob("*.odj"))
+        return begun(self.journal)
 
     def check(self) -> None:
         """Raise `UsageError` if this folder holds something that is no run.

@@ -30,7 +30,7 @@ def failed(what: str, error: Exception) -> StorageError:
     """The error to tell the user where `what` failed because the disk did."""
     remedy = "Free space or repair the disk"
     if getattr(error, "errno", None) in _REFUSED:
-        remedy = "Make it writable for you"
+        remedy = "Make it readable and writable for you"
     return StorageError(
         what,
         hint=f"{remedy}, then start the run again: nothing that was acknowledged is"

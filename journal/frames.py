@@ -64,7 +64,8 @@ def decode_segment(data: bytes) -> Segment:
     magic, major, _, *rest = _SEGMENT.unpack(body)
     if magic != MAGIC or major != MAJOR:
         raise JournalNewer(
-            f"the segment has format {magic!r} version {major}",
+            f"the segment has format {magic!r} version {major}, and this program knows"
+            f" version {MAJOR}",
             hint="Use the version of onlinedpo that wrote the run, or a newer one.",
         )
     return Segment(*rest)

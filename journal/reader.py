@@ -6,6 +6,7 @@ names file and byte.  Nothing is skipped and nothing is guessed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -216,6 +217,13 @@ class Reader:
 def path_of(folder: Path, segment: int) -> Path:
     """The file of a segment."""
     return folder / f"{segment:06d}{SUFFIX}"
+
+
+def begun(folder: Path) -> bool:
+    """Whether a journal lies in a folder; raises OSError where that cannot be told."""
+    # Not by `glob`, to which a folder that cannot be read is an empty one.
+    names = os.listdir(folder) if folder.is_dir() else []
+    return any(name.endswith(SUFFIX) for name in names)
 
 
 def segments(folder: Path) -> list[Path]:

@@ -61,6 +61,8 @@ def of_round(
     # Only where a setting has it so: runs from before there was one do not have them.
     if dropped := tally.dropped[Reason.TRUNCATED]:
         measured["pairs/truncated_dropped_frac"] = dropped / sampled
+    if split := tally.unsettled[Reason.NO_MAJORITY]:
+        measured["judge/no_majority_rate"] = split / judged
     if tied := sum(pair.tied for pair in pairs):
         measured["pairs/tied_frac"] = tied / len(pairs)
     return measured

@@ -14,7 +14,11 @@ Messages = tuple[dict[str, str], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
-    """What the policy wrote: token ids as sampled, the EOS included if it came."""
+    """What the policy wrote: token ids as sampled, the EOS included if it came.
+
+    `text` is what judges and people are shown: without what a model thought before it
+    answered, and without the EOS.
+    """
 
     tokens: tuple[int, ...]
     text: str

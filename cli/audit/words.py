@@ -124,7 +124,7 @@ def _unchecked(folder: Path, facts: dict[str, Any]) -> Iterable[str]:
     """What was left out, and why."""
     not_checked = facts["not_checked"]
     told = {
-        "verdicts_of_no_model": "{} of a judge that is no model: nothing says how they"
+        "verdicts_of_no_model": "{} of a judge of no known kind: nothing says how they"
         " are read",
         "answers_without_their_file": "{} in a dropped file that is not in labels/done"
         " any more as it was",

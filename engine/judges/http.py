@@ -33,6 +33,7 @@ from onlinedpo.states.parsing_text import chances_of
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
 
+_OPENAI = "https://api.openai.com/"
 _GLANCE = 0.1
 """Seconds between two looks whether the user wants to leave."""
 
@@ -47,7 +48,7 @@ def http_judge(settings: Settings, url: str) -> HttpJudge:
     """
     server = Server(
         url,
-        os.environ.get(settings.judge_key_env, ""),
+        _key(settings.judge_key_env, url),
         timeout=settings.judge_timeout,
         attempts=settings.judge_attempts,
         at_once=settings.judge_concurrency,
@@ -56,6 +57,13 @@ def http_judge(settings: Settings, url: str) -> HttpJudge:
     name = settings.judge_model or background.start(only_model(server)).result()
     model = ServedModel(settings, server, name)
     return HttpJudge(settings, server, background, model)
+
+
+def _key(variable: str | None, url: str) -> str:
+    """The key for a server: nobody else is sent what is meant for OpenAI."""
+    if variable is None:
+        variable = "OPENAI_API_KEY" if f"{url}/".startswith(_OPENAI) else ""
+    return os.environ.get(variable, "")
 
 
 def described(settings: Settings, url: str, model: str) -> dict[str, Any]:

@@ -36,6 +36,8 @@ def load(identity: ModelIdentity) -> nn.Module:
             get_model_classes=_with_score,
             trust_remote_code=identity.trusted,
         )
+        # Head and body may not fit each other.
+        mx.eval(scores(model, [[0]]))
     except _NoRewardModel as error:
         raise UsageError(
             f"'{identity.id}' is no reward model: {error}",

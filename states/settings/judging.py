@@ -87,10 +87,11 @@ class JudgingSettings:
         " its server lists.",
         resumable=True,
     )
-    judge_key_env: str = setting(
-        "OPENAI_API_KEY",
-        "Environment variable that holds the key of an http judge, if it wants one. It"
-        " is sent to that server, and kept nowhere.",
+    judge_key_env: str | None = setting(
+        None,
+        "Environment variable that holds the key of an http judge, if it wants one; it"
+        " is sent to that server, and kept nowhere. null: OPENAI_API_KEY for OpenAI's"
+        " own server, and none for others.",
         resumable=True,
     )
     judge_timeout: float = setting(

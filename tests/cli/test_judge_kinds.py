@@ -158,6 +158,24 @@ def test_pairs_are_judged_again_by_any_judge(
     assert judge[0] in onlinedpo("status", "other").stdout
 
 
+def test_verdicts_that_were_asked_for_in_other_ways_are_kept_apart(
+    here: Path, parts: dict[str, str]
+) -> None:
+    """Each way has a folder of its own, and none is gone on with in another way."""
+    train("run", parts, "python:prefer:shorter")
+    other = ("rejudge", "run", "--judge", "python:prefer:left")
+    for more in ((), ("--judge-orders", "1"), ("--judge-format", "messages")):
+        onlinedpo(*other, *more)
+        onlinedpo(*other, *more)
+    folders = [*(here / "run/rejudged").iterdir()]
+
+    assert len(folders) == 3
+    assert all(onlinedpo("audit", folder).exit_code == 0 for folder in folders)
+    onlinedpo(*other, "--into", "there")
+    with pytest.raises(SettingsChanged, match="another judge_orders"):
+        onlinedpo(*other, "--into", "there", "--judge-orders", "1")
+
+
 def test_its_help_names_the_ways_of_judging() -> None:
     """Every setting of the judge may be given to `rejudge`, but for people's."""
     told = onlinedpo("rejudge", "--help").stdout

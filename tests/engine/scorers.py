@@ -41,6 +41,11 @@ def length(prompts, completions, **kwargs):
     return [float(len(completion)) for completion in completions]
 
 
+def later(prompts, completions):
+    """Pairwise: what comes later in the alphabet, but no tie is broken."""
+    return [int(b > a) if a[:1] != b[:1] else -1 for a, b in completions]
+
+
 def alike(completions, **kwargs):
     """Reward: the same for all."""
     return [0.0 for _ in completions]
@@ -98,7 +103,7 @@ def text(completions, **kwargs):
     return ["1.0" for _ in completions]
 
 
-async def later(prompts, completions):
+async def in_future(prompts, completions):
     """It has no time now."""
     return [0 for _ in completions]
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from mlx_lm.utils import load
 
+from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.rebuild import rebuild
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.journal import disk
@@ -19,6 +20,7 @@ from onlinedpo.states.errors import SettingsChanged, UsageError
 from onlinedpo.states.records import RunOpened
 from tests.engine.kit import LORA, WAYS, some_pairs, trainer
 from tests.engine.runs import Listener, go_on, opened, records, steps
+from tests.toys import toy_model
 
 ASKED = mx.array([[3, 50, 60, 70, 80, 2]])
 
@@ -58,6 +60,25 @@ def test_an_adapter_to_begin_from_is_the_reference(
     assert np.abs(judged_by - began).max() > 1e-3
     assert set(result.margins) == {0.0}
     assert result.loss == pytest.approx(np.log(2), abs=1e-7)
+
+
+@pytest.mark.parametrize("held_to", ["adapter", "other"])
+def test_the_judge_is_the_base_without_any_adapter(
+    held_to: str, tuned: Path, parts: dict[str, Any], tmp_path: Path
+) -> None:
+    """Whatever the reference is: its verdicts are those of the plain model."""
+    asked = [Comparison(0, ({"role": "user", "content": "Why?"},), "yes", "no")]
+    with opened(tmp_path / "plain", **parts) as run:
+        assert run.judge
+        plain = [v.logprobs for v in run.judge.judge(asked)[0]]
+    more = {"resume_adapter_file": str(tuned / "lora")}
+    if held_to == "other":
+        more = {"reference_model_path": str(toy_model(tmp_path / "other", seed=7))}
+
+    with opened(tmp_path / "run", **parts, **more) as run:
+        assert run.judge
+        run.learner.step(some_pairs(3), 1)
+        assert [v.logprobs for v in run.judge.judge(asked)[0]] == plain
 
 
 def test_such_a_run_resumes_and_is_rebuilt_to_the_byte(

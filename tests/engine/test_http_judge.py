@@ -397,7 +397,10 @@ def test_a_server_that_sends_us_elsewhere_is_not_followed(
     """The prompts, and the key, go where the user said, and nowhere else."""
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     other = there.start(by_text)
-    judge, _ = there.judge(lambda call: Answer(307, headers={"Location": other.url}))
+    judge, _ = there.judge(
+        lambda call: Answer(307, headers={"Location": other.url}),
+        judge_key_env="OPENAI_API_KEY",
+    )
 
     with pytest.raises(Refused, match=f"sends us to {other.url}"):
         judge.judge([comparison(0)])
@@ -425,8 +428,12 @@ def test_the_key_is_sent_and_kept_nowhere(
     assert "judge_key_env" in refused.value.hint
 
 
-def test_without_a_key_none_is_sent(there: Servers) -> None:
-    """A server at home wants none."""
+@pytest.mark.parametrize("key", ["", KEY])
+def test_without_a_named_key_none_is_sent(
+    key: str, there: Servers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server at home wants none, and what is OpenAI's is not sent to others."""
+    monkeypatch.setenv("OPENAI_API_KEY", key)
     judge, stub = there.judge(by_text)
     all_of(judge, comparison(0))
     assert "Authorization" not in stub.calls[0].headers

@@ -53,6 +53,7 @@ def settings(toy: Path, data: Path, stub: Stub) -> dict[str, Any]:
         "data": str(data),
         "judge": stub.url,
         "judge_model": "m",
+        "judge_key_env": "OPENAI_API_KEY",
         "judge_attempts": 2,
         "judge_concurrency": 2,
         "iters": 2,

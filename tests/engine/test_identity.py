@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
@@ -268,8 +269,9 @@ class Hub(BaseHTTPRequestHandler):
 
     def _send(self, code: int, body: bytes, more: dict[str, str] | None = None) -> None:
         self.send_response(code)
-        name = self.path.rsplit("/", 1)[-1].split("?")[0]
-        headers = {"X-Repo-Commit": self.commit, "ETag": f'"{name}"', **(more or {})}
+        commit = COMMIT if COMMIT in self.path else self.commit
+        digest = hashlib.sha256(body).hexdigest()
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{digest}"', **(more or {})}
         for key, value in {**headers, "Content-Length": str(len(body))}.items():
             self.send_header(key, value)
         self.end_headers()

@@ -149,7 +149,7 @@ def test_a_run_says_what_it_will_need(parts: dict[str, Any], tmp_path: Path) -> 
         pass
 
     (line,) = [line for line in watch.lines if line.startswith("memory: about ")]
-    assert " MB of " in line
+    assert " MB needed of " in line
     assert "a batch" in line
 
 

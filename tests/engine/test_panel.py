@@ -15,7 +15,7 @@ from onlinedpo.states.config import Settings
 from onlinedpo.states.deciding import decide
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Dropped, Label, Reason, RunOpened, Verdict
-from tests.engine.runs import Listener, opened, records, state
+from tests.engine.runs import Listener, opened, records, state, steps
 from tests.engine.scorers import compare, judge_of, module, toy_reward, verdicts_of
 
 PAIR = compare(0, "because it is so", "so")
@@ -122,6 +122,23 @@ def test_a_panel_judges_a_run_which_resumes_exactly(
     assert said[:5] == ["model", "model", "reward", "python", "python"]
     for folder in (whole, halves):
         assert audit(folder).checked["read_verdicts"] == len(said)
+
+
+def test_how_often_a_panel_is_divided_is_measured(
+    opinionated: Path, data: Path, here: Path
+) -> None:
+    """Of each step, and the audit takes it again."""
+    names = [f"python:prefer:{name}" for name in ("shorter", "length", "later")]
+    wanted = {"judge": names[0], "judge_panel": names[1:], "judge_orders": 2}
+    with opened(
+        here / "run", model=str(opinionated), data=str(data), iters=2, **wanted
+    ) as run:
+        train(run)
+        metrics = [step.metrics for step in steps(here / "run")]
+        dropped = run.ledger.dropped[Reason.NO_MAJORITY]
+
+    assert dropped and any(m.get("judge/no_majority_rate") for m in metrics)
+    audit(here / "run")
 
 
 def test_a_panel_that_is_unsure_asks_people(

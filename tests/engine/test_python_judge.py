@@ -141,7 +141,7 @@ def test_a_mistake_in_it_is_told_and_nothing_is_labelled(name: str, says: str) -
         ("python:prefer:shortr", "'prefer' has no 'shortr'"),
         ("python:prefer", "does not name a function"),
         ("python:prefer:NOT_A_FUNCTION", "is no function, but of type int"),
-        ("python:prefer:later", "is asynchronous"),
+        ("python:prefer:in_future", "is asynchronous"),
         ("python:prefer:with_truth", "cannot be called with .*'truth'"),
     ],
 )

@@ -131,11 +131,13 @@ def test_what_is_no_reward_model_is_refused(tmp_path: Path) -> None:
     mlp = toy_reward(tmp_path / "mlp")
     weights = weights_of(mlp)
     reweighed(mlp, weights | {"score.0.weight": weights.pop("score.weight")})
+    wide = toy_reward(tmp_path / "wide", head=mx.zeros((1, 64)))
 
     for folder, says in (
         (plain, "is no reward model: it has no score head"),
         (three, "gives 3 scores for a text, and not one"),
         (mlp, "has the parts 0.weight, and is not one linear map"),
+        (wide, "could not be loaded: "),
     ):
         with pytest.raises(UsageError, match=says):
             judge_of(f"reward:{folder}")

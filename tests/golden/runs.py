@@ -154,10 +154,15 @@ def killed(run: Path) -> None:
 
 
 def drawn(run: Path) -> None:
-    """Of four completions the best and the worst; what was cut loses by it; cDPO."""
-    several = {"num_generations": 4, "missing_eos_penalty": 0.5, "judge": "model"}
+    """Of three completions the best and the worst; what was cut loses by it; cDPO."""
+    several = {
+        "num_generations": 3,
+        "judge_orders": 1,
+        "missing_eos_penalty": 0.5,
+        "judge": "model",
+    }
     losses = {"label_smoothing": 0.1, "len_reg_alpha": 0.01, "truncated": "drop-both"}
-    go_on(run, **SHORT, **several, **losses, iters=2)
+    go_on(run, **SHORT, **several, **losses, iters=1)
 
 
 def rounds(run: Path) -> None:

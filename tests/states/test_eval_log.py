@@ -83,7 +83,8 @@ def test_any_text_can_be_stored() -> None:
     odd = replace(BOTH[0], raw="\ud800", prompt="\0\udfff", judge={"id": "j\ud800"})
     pair = replace(facts.sampled(0), messages=({"role": "x", "content": "\ud800?"},))
     found = eval_log.sample(pair, [odd], FIRST)
-    head = eval_log.head(facts.run_opened(data="\ud800"), [FIRST], 0.0)
+    opened = replace(facts.run_opened(), judge={"kind": "model", "id": "j\ud800"})
+    head = eval_log.head(opened, [FIRST], 0.0)
 
     assert json.loads(json_line(found).encode())["input"] == "\ufffd?"
     assert json.loads(json_line(head).encode())["version"] == 2

@@ -205,7 +205,6 @@ JUDGES = [
     Mistake(
         *("a judge function that fails", 10, "division by zero"),
         judged_by("return [1 / 0]"),
-        begins=True,
     ),
     Mistake(
         *("people who are not waited for", 3, "2 label files wait"),
