@@ -240,7 +240,7 @@ def test_the_doctor_gives_commands_that_can_be_copied(
         ("batch_size: [", "is not YAML"),
         ("batchsize: 3", "unknown setting 'batchsize'"),
         ("batch_size: 5", "would change a run that has begun"),
-        ("\x00\x01", "cannot be read"),
+        ("\x00\x01", "is not YAML"),
     ],
 )
 def test_the_doctor_reads_the_settings_as_a_run_does(

@@ -59,7 +59,7 @@ def written(folder: Path, *batches: list[Record]) -> Path:
 EVERY_KIND: list[list[Record]] = [
     [facts.run_opened(), facts.derived(), facts.process_started(iters=7)],
     [facts.held_out(), facts.evaluated(0, "win", "loss", "failed"), facts.tail_cut()],
-    [facts.sampled(0), facts.sampled(1), facts.sampled(2)],
+    [facts.sampled(0), facts.ranked(0), facts.sampled(1), facts.sampled(2)],
     [facts.submitted(0, 1, 2), facts.verdict(0)],
     [facts.verdict(0, "second-first", None, failure="no answer"), facts.escalated(0)],
     [facts.vote(0, "second", strong=True), facts.people_say(0, "second")],

@@ -182,7 +182,10 @@ def test_a_run_that_has_lost_its_journal_is_not_begun_anew(
     [
         ([], "no run folder is given"),
         (["RUN"], "a new run needs --model"),
-        (["RUN", "--model", "M", "--data", "nowhere.jsonl"], "no file or folder 'nowhere"),
+        (
+            ["RUN", "--model", "M", "--data", "nowhere.jsonl"],
+            "no file or folder 'nowhere",
+        ),
         (["RUN", "--model", "nowhere/at-all", "--data", "D"], "'nowhere/at-all' could"),
         (["RUN", "--model", "D", "--data", "D"], "has no config.json"),
         (["RUN", "--model", "M", "--data", "D", "--top-p", "1.5"], "top_p is 1.5"),
