@@ -16,8 +16,8 @@ from onlinedpo.journal import snapshot
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.reader import begun
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.judges import named_in
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.verdicts.judges import named_in
 
 
 @click.command()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from onlinedpo.states.errors import ReplayDiverged, SettingsChanged
-from onlinedpo.states.judges import differing
 from onlinedpo.states.records import RunOpened
+from onlinedpo.states.verdicts.judges import differing
 
 _REMEDIES = {
     "the judge": "Put back what it was. Or go on with it as it is now, in a run of its"

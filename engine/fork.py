@@ -22,10 +22,10 @@ from onlinedpo.journal.forking import Source
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.judges import with_rubric
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.replanning import Choose, only_people
 from onlinedpo.states.settings.judging import ASKED
+from onlinedpo.states.verdicts.judges import with_rubric
 
 Labels = Literal["same", "rejudged", "human"]
 

@@ -11,11 +11,12 @@ from contextlib import nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine import metrics, offline
+from onlinedpo.engine import offline
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.operations import apply, judge, sample, submit, take_win_rate
 from onlinedpo.engine.people import operations as people
-from onlinedpo.engine.reporting import reporting
+from onlinedpo.engine.reports import metrics
+from onlinedpo.engine.reports.reporting import reporting
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.saving import publish

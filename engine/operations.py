@@ -12,15 +12,16 @@ from typing import Any
 
 import mlx.core as mx
 
-from onlinedpo.engine import checkpoint, evaluate, metrics, pairing
+from onlinedpo.engine import checkpoint, evaluate, pairing
 from onlinedpo.engine.fruitless import must_bear_fruit, nothing_fits, too_long
 from onlinedpo.engine.judges import early
 from onlinedpo.engine.judges.comparison import judge_pairs
 from onlinedpo.engine.pairing import Drawn
+from onlinedpo.engine.reports import metrics
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.saving import publish, save_if_due
-from onlinedpo.states import due, labelling, measures, penalties
+from onlinedpo.states import due, labelling, measures
 from onlinedpo.states.endings import without_winner
 from onlinedpo.states.ledger import LabelledPair
 from onlinedpo.states.order import NextTurn, next_turns
@@ -31,6 +32,7 @@ from onlinedpo.states.records import (
     Sampled,
     Step,
 )
+from onlinedpo.states.verdicts import penalties
 
 
 def sample(run: Run) -> None:

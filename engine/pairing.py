@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from onlinedpo.engine.judges.comparison import Comparison, Judge
 from onlinedpo.states import pairing
 from onlinedpo.states.config import Settings
-from onlinedpo.states.penalties import penalised
 from onlinedpo.states.records import Completion, Messages, Ranked
+from onlinedpo.states.verdicts.penalties import penalised
 
 
 @dataclass(frozen=True, slots=True)

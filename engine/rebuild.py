@@ -14,15 +14,16 @@ from pathlib import Path
 
 import mlx.core as mx
 
-from onlinedpo.engine import checkpoint, environment, export, loading
+from onlinedpo.engine import checkpoint, environment
 from onlinedpo.engine.constancy import must_be_the_same
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer
+from onlinedpo.engine.models import export, loading
 from onlinedpo.engine.observer import Observer
-from onlinedpo.engine.probe import repeats
 from onlinedpo.engine.resume import Retaken, retake
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.tensors import Tensors, scalar
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer
+from onlinedpo.engine.training.probe import repeats
 from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from onlinedpo.engine import checkpoint
 from onlinedpo.engine.environment import difference as differing
-from onlinedpo.engine.learner import Learner, StepResult
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.run_folder import RunFolder
+from onlinedpo.engine.training.learner import Learner, StepResult
 from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader

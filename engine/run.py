@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from onlinedpo.engine.clock import Clock
+from onlinedpo.engine.data.prompts import Prompts
 from onlinedpo.engine.judges.comparison import Judge
-from onlinedpo.engine.learner import Learner
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk
-from onlinedpo.engine.policy import Policy
-from onlinedpo.engine.data.prompts import Prompts
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
+from onlinedpo.engine.training.learner import Learner
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
 from onlinedpo.states.ledger import Ledger

@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from onlinedpo.engine import checkpoint, export
+from onlinedpo.engine import checkpoint
+from onlinedpo.engine.models import export
 from onlinedpo.engine.run import Run
 from onlinedpo.journal import manifest
 

@@ -12,25 +12,26 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from onlinedpo.engine import environment, export, loading, memory, offline
-from onlinedpo.engine.chat import must_render
+from onlinedpo.engine import environment, offline
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.data import prompts
 from onlinedpo.engine.data.prompts import Prompts
 from onlinedpo.engine.judges.choosing import Base, judge_of
 from onlinedpo.engine.judges.comparison import Judge, Outside, Tried
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.loading import Models
-from onlinedpo.engine.logps import Scorer
+from onlinedpo.engine.models import export, loading, memory
+from onlinedpo.engine.models.chat import must_render
+from onlinedpo.engine.models.loading import Models
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.people.desk import Desk
-from onlinedpo.engine.policy import Policy
-from onlinedpo.engine.probe import repeats
-from onlinedpo.engine.reporting import must_be_there
+from onlinedpo.engine.reports.reporting import must_be_there
 from onlinedpo.engine.resume import restore
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Sampler
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer
+from onlinedpo.engine.training.probe import repeats
 from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.writer import Journal
@@ -38,11 +39,11 @@ from onlinedpo.states import given
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.foreign.schedules import with_steps
-from onlinedpo.states.judges import members
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.objective import must_have_scores
 from onlinedpo.states.order import Order
 from onlinedpo.states.records import ProcessStarted, RunOpened
+from onlinedpo.states.verdicts.judges import members
 
 
 @dataclass(frozen=True, slots=True)

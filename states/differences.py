@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 from onlinedpo.states import records as r
 from onlinedpo.states.given import changes, in_force
-from onlinedpo.states.judges import differing
 from onlinedpo.states.ledger import Ledger
+from onlinedpo.states.verdicts.judges import differing
 
 Part = Literal["pairs", "labels", "loss", "grad_norm", "state"]
 

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from onlinedpo.states import offline, seeds
 from onlinedpo.states.config import Settings
-from onlinedpo.states.deciding import decide as decide
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.records import (
     Dropped,
@@ -26,6 +25,7 @@ from onlinedpo.states.records import (
 )
 from onlinedpo.states.standing import Standing
 from onlinedpo.states.turns import Turn
+from onlinedpo.states.verdicts.deciding import decide as decide
 
 _NO_WINNER = {"tie": Reason.TIE, "bad": Reason.BAD, "skip": Reason.SKIPPED}
 

@@ -7,11 +7,12 @@ from random import Random
 
 import pytest
 
-from onlinedpo.engine import demo, policy
+from onlinedpo.engine import demo
 from onlinedpo.engine.demo import corpus, pairs
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.model import ModelJudge
+from onlinedpo.engine.models import policy
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Completion, Messages
 from tests.processes import onlinedpo

@@ -10,9 +10,9 @@ from onlinedpo.cli import words
 from onlinedpo.cli.audit import one_judge
 from onlinedpo.cli.audit.one_judge import wrapped
 from onlinedpo.cli.figures import plain, told
-from onlinedpo.states.judges import BRIEF, name_of
 from onlinedpo.states.measuring import judge_figures as figures
 from onlinedpo.states.measuring.judge_record import JudgeRecord
+from onlinedpo.states.verdicts.judges import BRIEF, name_of
 
 _DIGESTS = ("weights", "source")
 

@@ -10,12 +10,12 @@ from typing import Any
 from onlinedpo.cli import words
 from onlinedpo.cli.audit.judge_warnings import warnings
 from onlinedpo.cli.figures import plain, told
-from onlinedpo.states.judges import PANEL
 from onlinedpo.states.measuring import judge_figures as figures
 from onlinedpo.states.measuring.agreement import ENOUGH
 from onlinedpo.states.measuring.judge_figures import BesidePeople, Drift
 from onlinedpo.states.measuring.judge_record import Judge, JudgeRecord
 from onlinedpo.states.measuring.judged_pair import CLEAR, MATCHED
+from onlinedpo.states.verdicts.judges import PANEL
 
 _WIDTH = 88
 _ROWS = (

@@ -77,8 +77,8 @@ def rejudge(
     rubric = _text(rubric_file) if rubric_file else None
     # MLX is loaded from here on; --help does without it.
     from onlinedpo.cli.rejudge.progress import Progress
-    from onlinedpo.engine.rejudge_request import Request
-    from onlinedpo.engine.rejudging import rejudge as judge_again
+    from onlinedpo.engine.rejudge.rejudging import rejudge as judge_again
+    from onlinedpo.engine.rejudge.request import Request
 
     watch = Progress()
     with stopping_on_signals(watch), watch:

@@ -8,7 +8,7 @@ from typing import Any
 
 from onlinedpo.cli.figures import told
 from onlinedpo.cli.words import duration, safe
-from onlinedpo.states.judges import members, name_of
+from onlinedpo.states.verdicts.judges import members, name_of
 
 SOME = 5
 """Flipped pairs that are told unless all are asked for."""

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from onlinedpo.cli.story.quoting import quoted, wrapped
 from onlinedpo.cli.words import safe
-from onlinedpo.states.judges import name_of
-from onlinedpo.states.parsing import GENERATED, SERVED
-from onlinedpo.states.parsing_text import as_told
 from onlinedpo.states.records import Verdict
+from onlinedpo.states.verdicts.judges import name_of
+from onlinedpo.states.verdicts.parsing import GENERATED, SERVED
+from onlinedpo.states.verdicts.texts import as_told
 
 SIDES = ("first", "second")
 

@@ -16,8 +16,8 @@ from onlinedpo.cli.story.verdicts import evidence, headline
 from onlinedpo.cli.words import safe
 from onlinedpo.journal import codec
 from onlinedpo.states import records as r
-from onlinedpo.states.judges import named_in
 from onlinedpo.states.people.choices import shown_as
+from onlinedpo.states.verdicts.judges import named_in
 
 SIDES: tuple[r.Side, r.Side] = ("first", "second")
 

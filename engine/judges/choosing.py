@@ -15,8 +15,6 @@ from typing import Any
 
 import mlx.nn as nn
 
-from onlinedpo.engine import chat, loading, policy
-from onlinedpo.engine.identity import ModelIdentity, identify
 from onlinedpo.engine.judges import generating, reward
 from onlinedpo.engine.judges.comparison import Judge
 from onlinedpo.engine.judges.generating import GeneratingJudge
@@ -24,11 +22,13 @@ from onlinedpo.engine.judges.http import http_judge
 from onlinedpo.engine.judges.model import ModelJudge, described
 from onlinedpo.engine.judges.panel import Panel
 from onlinedpo.engine.judges.python_function import python_judge
-from onlinedpo.engine.policy import Policy
-from onlinedpo.states import judges
+from onlinedpo.engine.models import chat, loading, policy
+from onlinedpo.engine.models.identity import ModelIdentity, identify
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.settings.judging import kind_of
+from onlinedpo.states.verdicts import judges
 
 
 @dataclass(frozen=True, slots=True)

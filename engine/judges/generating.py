@@ -15,18 +15,19 @@ from typing import Any
 
 import mlx.nn as nn
 
-from onlinedpo.engine.chat import must_render
 from onlinedpo.engine.judges import prompt as judge_prompt
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.prompt import JudgePrompt
+from onlinedpo.engine.models.chat import must_render
 from onlinedpo.engine.sampler import Request, Sampler
-from onlinedpo.states import asking, judges, seeds
+from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
-from onlinedpo.states.framing import REASON
-from onlinedpo.states.parsing import GENERATED
-from onlinedpo.states.parsing_text import RETRY_TEMPERATURE, generated
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Completion, Shown, Verdict
+from onlinedpo.states.verdicts import asking, judges
+from onlinedpo.states.verdicts.framing import REASON
+from onlinedpo.states.verdicts.parsing import GENERATED
+from onlinedpo.states.verdicts.texts import RETRY_TEMPERATURE, generated
 
 _ANY_LENGTH = 2**31
 

@@ -19,19 +19,20 @@ from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.served_model import ServedModel, only_model
 from onlinedpo.engine.judges.server import Server
 from onlinedpo.engine.observer import Observer, Silent
-from onlinedpo.states import asking, judges, seeds
+from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JudgeLeft, Unanswered
-from onlinedpo.states.framing import (
+from onlinedpo.states.people.label_file import text_of
+from onlinedpo.states.records import Shown, Verdict
+from onlinedpo.states.verdicts import asking, judges
+from onlinedpo.states.verdicts.framing import (
     FRAMES,
     SERVED_LETTER,
     SERVED_REASON,
     fence_for,
 )
-from onlinedpo.states.parsing import GENERATED, PARSERS, SERVED
-from onlinedpo.states.parsing_text import chances_of
-from onlinedpo.states.people.label_file import text_of
-from onlinedpo.states.records import Shown, Verdict
+from onlinedpo.states.verdicts.parsing import GENERATED, PARSERS, SERVED
+from onlinedpo.states.verdicts.texts import chances_of
 
 _OPENAI = "https://api.openai.com/"
 _GLANCE = 0.1

@@ -17,17 +17,17 @@ import mlx.core as mx
 import mlx.nn as nn
 from mlx_lm.models.cache import KVCache, make_prompt_cache
 
-from onlinedpo.engine.chat import must_render
 from onlinedpo.engine.judges import prompt as judge_prompt
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.prompt import JudgePrompt
-from onlinedpo.engine.logps import Scorer
+from onlinedpo.engine.models.chat import must_render
 from onlinedpo.engine.tensors import floats
-from onlinedpo.states import asking, judges
+from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.parsing import LETTERS, letters
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
+from onlinedpo.states.verdicts import asking, judges
+from onlinedpo.states.verdicts.parsing import LETTERS, letters
 
 
 def described(model: Mapping[str, str], rubric: str) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from itertools import chain
 
 from onlinedpo.engine.judges.comparison import Comparison, Judge, Outside, Tried
 from onlinedpo.engine.observer import Observer
-from onlinedpo.states import judges
 from onlinedpo.states.errors import Unanswered
 from onlinedpo.states.records import Verdict
+from onlinedpo.states.verdicts import judges
 
 
 class Panel:

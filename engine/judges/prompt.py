@@ -17,9 +17,9 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-from onlinedpo.states.framing import FRAME_VERSION as FRAME_VERSION
-from onlinedpo.states.framing import FRAMES, REASON
-from onlinedpo.states.framing import fence_for as fence_for
+from onlinedpo.states.verdicts.framing import FRAME_VERSION as FRAME_VERSION
+from onlinedpo.states.verdicts.framing import FRAMES, REASON
+from onlinedpo.states.verdicts.framing import fence_for as fence_for
 
 ANSWERS = ("A", "B")
 

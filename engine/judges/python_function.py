@@ -20,13 +20,13 @@ from typing import Any
 from onlinedpo.engine.judges import user_code
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.user_code import UserCode
-from onlinedpo.states import asking, judges
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JudgeFailed
-from onlinedpo.states.parsing import CHOICE, PARSERS, SCORES
-from onlinedpo.states.parsing_scores import is_number, preference
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
+from onlinedpo.states.verdicts import asking, judges
+from onlinedpo.states.verdicts.parsing import CHOICE, PARSERS, SCORES
+from onlinedpo.states.verdicts.scores import is_number, preference
 
 _Row = tuple[Comparison, Shown]
 

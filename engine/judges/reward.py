@@ -15,18 +15,18 @@ import mlx.nn as nn
 from jinja2 import TemplateError
 from mlx_lm.utils import load_tokenizer
 
-from onlinedpo.engine.chat import fall_back
-from onlinedpo.engine.identity import ModelIdentity
 from onlinedpo.engine.judges import reward_model
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.prompt import encode_quoted
+from onlinedpo.engine.models.chat import fall_back
+from onlinedpo.engine.models.identity import ModelIdentity
 from onlinedpo.engine.tensors import floats
-from onlinedpo.states import conversations, judges
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.parsing import SCORES
-from onlinedpo.states.parsing_scores import is_number, preference
-from onlinedpo.states.parsing_scores import scores as parsed
 from onlinedpo.states.records import Messages, Verdict
+from onlinedpo.states.verdicts import conversations, judges
+from onlinedpo.states.verdicts.parsing import SCORES
+from onlinedpo.states.verdicts.scores import is_number, preference
+from onlinedpo.states.verdicts.scores import scores as parsed
 
 _MARK = "\ue000\ue004"
 """Private-use characters: they stand for a completion while a template is rendered."""

@@ -17,7 +17,7 @@ import mlx.nn as nn
 from mlx_lm.utils import _get_classes, load_model
 
 from onlinedpo.engine.environment import on_cpu
-from onlinedpo.engine.identity import ModelIdentity, config_of
+from onlinedpo.engine.models.identity import ModelIdentity, config_of
 from onlinedpo.states.errors import UsageError
 
 HEADS = ("score", "classifier")

@@ -13,7 +13,7 @@ from onlinedpo.engine.judges import wire
 from onlinedpo.engine.judges.server import Refused, Reply, Server
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.parsing_text import RETRY_TEMPERATURE
+from onlinedpo.states.verdicts.texts import RETRY_TEMPERATURE
 
 _OTHERWISE = (400, 404, 422)
 """What servers say to a parameter, or a system turn, that they do not take."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from onlinedpo.engine.judges.server import Reply
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.parsing_text import usable
+from onlinedpo.states.verdicts.texts import usable
 
 LETTER_TOKENS = 8
 """Enough for a letter and its end; whoever says more has not answered."""

@@ -13,9 +13,9 @@ from typing import Any
 
 from onlinedpo.states import records as r
 from onlinedpo.states.export.outcomes import Outcome
-from onlinedpo.states.judges import name_of
-from onlinedpo.states.parsing import SCORES
 from onlinedpo.states.people.label_file import text_of
+from onlinedpo.states.verdicts.judges import name_of
+from onlinedpo.states.verdicts.parsing import SCORES
 from onlinedpo.states.visible import storable
 
 Json = dict[str, Any]

@@ -14,8 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
 
-from onlinedpo.states.deciding import all_by_judge
-from onlinedpo.states.judges import BRIEF, PANEL
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.measuring.answers_given import AnswersGiven
 from onlinedpo.states.measuring.judged_pair import JudgedPair
@@ -31,6 +29,8 @@ from onlinedpo.states.records import (
     Vote,
     Withdrawn,
 )
+from onlinedpo.states.verdicts.deciding import all_by_judge
+from onlinedpo.states.verdicts.judges import BRIEF, PANEL
 
 _SOURCES = ("", "judge", "human", "file", "without_winner")
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from onlinedpo.states.answers import Shown, Side
-from onlinedpo.states.deciding import by_judge, decide
-from onlinedpo.states.parsing import SCORES
 from onlinedpo.states.reasons import Reason
 from onlinedpo.states.records import Dropped, Label, Sampled, Verdict
+from onlinedpo.states.verdicts.deciding import by_judge, decide
+from onlinedpo.states.verdicts.parsing import SCORES
 
 MATCHED = 0.1
 """Lengths are matched if they differ by at most this share of the longer one."""

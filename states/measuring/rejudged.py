@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Self
 
-from onlinedpo.states.deciding import by_judge
 from onlinedpo.states.measuring import agreement
 from onlinedpo.states.measuring.agreement import Measure
 from onlinedpo.states.measuring.answers_given import AnswersGiven
@@ -29,6 +28,7 @@ from onlinedpo.states.records import (
     Why,
     Withdrawn,
 )
+from onlinedpo.states.verdicts.deciding import by_judge
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from onlinedpo.states import asking, judges, penalties
 from onlinedpo.states.config import Settings
-from onlinedpo.states.parsing import FITS, PARSERS
 from onlinedpo.states.records import RunOpened, Sampled, Shown, Verdict
 from onlinedpo.states.rederive.mismatch import NOTHING, Mismatch, differs, unknown
 from onlinedpo.states.rederive.showing import Prompts, Question
+from onlinedpo.states.verdicts import asking, judges, penalties
+from onlinedpo.states.verdicts.parsing import FITS, PARSERS
 
 _Brief = Mapping[str, Any]
 

@@ -6,11 +6,11 @@ from collections import Counter
 from dataclasses import dataclass
 
 from onlinedpo.states.answers import ORDERS
-from onlinedpo.states.conversations import shown
-from onlinedpo.states.framing import FRAMES, fence_for
 from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Sampled, Verdict
 from onlinedpo.states.rederive.mismatch import Mismatch, differs, unknown
+from onlinedpo.states.verdicts.conversations import shown
+from onlinedpo.states.verdicts.framing import FRAMES, fence_for
 
 
 @dataclass(slots=True)

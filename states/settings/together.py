@@ -32,7 +32,8 @@ def _quantized(settings: Settings) -> None:
         return
     if settings.fine_tune_type == "full":
         raise UsageError(
-            "quantize goes with an adapter: quantized weights cannot be trained in full",
+            "quantize goes with an adapter: quantized weights cannot be trained in"
+            " full",
             hint="Use --fine-tune-type lora or dora, or leave quantize out.",
         )
     if settings.quantize == "6bits":

@@ -20,10 +20,8 @@ from onlinedpo.journal import disk
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import labelling, measures, seeds
 from onlinedpo.states.config import Settings
-from onlinedpo.states.framing import fenced
 from onlinedpo.states.ledger import LabelledPair, Ledger
 from onlinedpo.states.lifecycle import by_table
-from onlinedpo.states.parsing import letters
 from onlinedpo.states.records import (
     Completion,
     ProcessStarted,
@@ -35,6 +33,8 @@ from onlinedpo.states.records import (
     Submitted,
     Verdict,
 )
+from onlinedpo.states.verdicts.framing import fenced
+from onlinedpo.states.verdicts.parsing import letters
 
 PROMPTS = 512
 SETTINGS = Settings(model="toy", judge="toy", data="toy", batch_size=8, iters=10**6)

@@ -89,7 +89,8 @@ def test_every_kind_of_event_is_told_in_one_line(tmp_path: Path) -> None:
         "  process started on cpu; changed {'iters': 7}",
         f"  {facts.sampled(0).pair}  sampled (3 + 2 tokens, second cut)",
         "  3 pairs to be judged: 0-2",
-        f"  {facts.sampled(0).pair}  verdict first-second: first (P(first) 0.91), by toy",
+        f"  {facts.sampled(0).pair}  verdict first-second: first (P(first) 0.91), by"
+        " toy",
         "  verdict second-first: none (no answer), by toy",
         "  people asked for 1 answer: people judge",
         "  anna: strongly 2, which is second",

@@ -10,7 +10,7 @@ import numpy as np
 from mlx.utils import tree_flatten
 from numpy.typing import NDArray
 
-from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.states.ledger import LabelledPair
 
 Array = NDArray[np.float64]

@@ -8,9 +8,9 @@ from typing import Any
 from onlinedpo.engine.fork import Forked, Labels
 from onlinedpo.engine.fork import fork as make
 from onlinedpo.engine.observer import Silent
-from onlinedpo.engine.rejudge_folder import prepare
-from onlinedpo.engine.rejudge_request import Request
-from onlinedpo.engine.rejudging import judge_rest
+from onlinedpo.engine.rejudge.folder import prepare
+from onlinedpo.engine.rejudge.rejudging import judge_rest
+from onlinedpo.engine.rejudge.request import Request
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.states.records import Record, RunOpened, Step
 from tests.engine.runs import Listener, Scripted, records

@@ -10,12 +10,12 @@ from typing import Any
 
 import mlx.core as mx
 
-from onlinedpo.engine import policy as policies
 from onlinedpo.engine.checkpoint import state_of
-from onlinedpo.engine.identity import identify
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer
-from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
+from onlinedpo.engine.models.policy import Policy
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.states.config import Settings
 from onlinedpo.states.ledger import LabelledPair
 from onlinedpo.states.records import Completion, Label, Sampled, Side

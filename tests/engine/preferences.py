@@ -9,7 +9,7 @@ import mlx.core as mx
 import numpy as np
 from numpy.typing import NDArray
 
-from onlinedpo.engine.loss import PairLabels, PairLogps
+from onlinedpo.engine.training.loss import PairLabels, PairLogps
 from onlinedpo.states.config import Settings
 
 Array = NDArray[np.float64]

@@ -11,7 +11,7 @@ import numpy as np
 from mlx_lm.utils import load
 
 from onlinedpo.engine.judges.prompt import build
-from onlinedpo.states.framing import REASON
+from onlinedpo.states.verdicts.framing import REASON
 from tests.toys import CHATML, EOS, toy_model
 
 THINKS = CHATML + "{% if add_generation_prompt and enable_thinking %}<think>{% endif %}"

@@ -15,15 +15,15 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from onlinedpo.engine import policy as policies
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.model import ModelJudge
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer, batch_of
-from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.tensors import floats
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer, batch_of
 from onlinedpo.states.errors import UsageError
 from tests.engine.kit import DROPOUT, some_pairs, trainer
 from tests.engine.runs import Listener, go_on

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine import chat
-from onlinedpo.engine.chat import encode, must_render, without_thinking
 from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine.models import chat
+from onlinedpo.engine.models.chat import encode, must_render, without_thinking
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.states.errors import SettingsChanged, UsageError
 from tests.engine.kit import tokenizer_of, trainer

@@ -12,7 +12,7 @@ import pytest
 
 from onlinedpo.engine import checkpoint
 from onlinedpo.engine.loop import train
-from onlinedpo.engine.optimizer import OPTIMIZERS
+from onlinedpo.engine.training.optimizer import OPTIMIZERS
 from onlinedpo.journal import manifest
 from tests.engine.kit import DROPOUT, WAYS, some_pairs, trainer
 from tests.engine.runs import Listener, Scripted, by_text, opened, state, trained

@@ -8,8 +8,8 @@ import mlx.core as mx
 import pytest
 
 from onlinedpo.engine import environment
-from onlinedpo.engine.identity import identify
-from onlinedpo.engine.probe import repeats
+from onlinedpo.engine.models.identity import identify
+from onlinedpo.engine.training.probe import repeats
 from onlinedpo.states.errors import UsageError
 from tests.engine.kit import DROPOUT, trainer
 from tests.toys import toy_model

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine import evaluate
-from onlinedpo.engine.chat import encode
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.models.chat import encode
 from onlinedpo.engine.sampler import Request
 from onlinedpo.states import seeds
 from onlinedpo.states.records import Completion, Evaluated, HeldOut, Shown

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 from mlx_lm.utils import load, quantize_model, save_model
 
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.states.config import Settings
 from tests.engine.kit import LORA
 from tests.engine.runs import (

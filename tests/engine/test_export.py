@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 from mlx_lm.utils import load
 
-from onlinedpo.engine import export
 from onlinedpo.engine.loop import run as train_whole
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.models import export
 from onlinedpo.states.errors import UsageError
 from tests.engine.kit import LORA, WAYS
 from tests.engine.runs import SMALL, Listener, Scripted, by_text, opened

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine import policy as policies
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.generating import GeneratingJudge
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states import given
 from onlinedpo.states.records import Label, RunOpened, Sampled, Verdict

@@ -17,9 +17,9 @@ from onlinedpo.engine.judges.http import HttpJudge, http_judge
 from onlinedpo.engine.judges.server import LONGEST, Refused, base_url
 from onlinedpo.engine.observer import Silent
 from onlinedpo.states.config import Settings
-from onlinedpo.states.deciding import decide
 from onlinedpo.states.errors import JudgeLeft, JudgeUnreachable, UsageError
 from onlinedpo.states.records import Label, Verdict
+from onlinedpo.states.verdicts.deciding import decide
 from tests.engine.stub import (
     Answer,
     Call,

@@ -14,13 +14,13 @@ from zlib import crc32
 
 import pytest
 
-from onlinedpo.engine import policy as policies
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges import server as servers
 from onlinedpo.engine.loop import run as program
 from onlinedpo.engine.loop import train
-from onlinedpo.engine.rejudge_request import Request
-from onlinedpo.engine.rejudging import rejudge
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
+from onlinedpo.engine.rejudge.rejudging import rejudge
+from onlinedpo.engine.rejudge.request import Request
 from onlinedpo.engine.sampler import Request as Draw
 from onlinedpo.engine.sampler import Sampler
 from onlinedpo.journal.audit.auditing import audit

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine import demo
-from onlinedpo.engine import policy as policies
 from onlinedpo.engine.demo.pairs import draw_pair
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.http import http_judge
 from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JudgeUnreachable

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine import locating
-from onlinedpo.engine.identity import identify
+from onlinedpo.engine.models import locating
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.states.errors import SettingsChanged, UsageError
 from tests.engine.runs import Listener, go_on
 from tests.engine.test_constancy import rewrite_weights

@@ -12,13 +12,13 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from onlinedpo.engine import policy as policies
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.model import ModelJudge
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.parsing import MIN_MASS, letters
 from onlinedpo.states.records import Shown
+from onlinedpo.states.verdicts.parsing import MIN_MASS, letters
 from tests.engine.kit import some_pairs
 from tests.engine.runs import opened
 from tests.toys import toy_model
@@ -211,5 +211,3 @@ def test_a_judge_without_tokens_for_its_answers_is_a_usage_error(
 
     with pytest.raises(UsageError, match=r"toy' has no single tokens for A and B"):
         judge_of(folder)
-
-

@@ -10,8 +10,8 @@ import mlx.nn as nn
 import numpy as np
 import pytest
 
-from onlinedpo.engine.logps import Scorer, batch_of
 from onlinedpo.engine.tensors import floats
+from onlinedpo.engine.training.logps import Scorer, batch_of
 from tests.engine.float64 import oracle_of
 from tests.engine.kit import some_pairs, trainer
 from tests.toys import EOS

@@ -10,7 +10,12 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from onlinedpo.engine.loss import PairLabels, PairLogps, preference_loss, rewards
+from onlinedpo.engine.training.loss import (
+    PairLabels,
+    PairLogps,
+    preference_loss,
+    rewards,
+)
 from onlinedpo.states import objective
 from onlinedpo.states.config import Settings
 from tests.engine import preferences

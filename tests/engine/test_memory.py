@@ -9,11 +9,11 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from onlinedpo.engine import loading, memory
-from onlinedpo.engine import policy as policies
-from onlinedpo.engine.memory import Estimate, estimate
-from onlinedpo.engine.model_size import ModelSize
-from onlinedpo.engine.quantizing import WAYS
+from onlinedpo.engine.models import loading, memory
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.memory import Estimate, estimate
+from onlinedpo.engine.models.quantizing import WAYS
+from onlinedpo.engine.models.size import ModelSize
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.tensors import flat
 from onlinedpo.states.config import Settings

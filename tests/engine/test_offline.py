@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine import loop
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.offline import end_of_turn, load
 from onlinedpo.engine.rebuild import rebuild
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import open_run
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import (

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from mlx_lm.tuner.utils import build_schedule
 
-from onlinedpo.engine.optimizer import OPTIMIZERS
+from onlinedpo.engine.training.optimizer import OPTIMIZERS
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from tests.engine.kit import Trainer, some_pairs, trainer

@@ -12,9 +12,9 @@ from onlinedpo.engine.judges.model import ModelJudge
 from onlinedpo.engine.loop import train
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.config import Settings
-from onlinedpo.states.deciding import decide
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Dropped, Label, Reason, RunOpened, Verdict
+from onlinedpo.states.verdicts.deciding import decide
 from tests.engine.runs import Listener, opened, records, state, steps
 from tests.engine.scorers import compare, judge_of, module, toy_reward, verdicts_of
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.engine.chat import encode
 from onlinedpo.engine.data.prompts import Prompts
 from onlinedpo.engine.data.prompts import load as load_prompts
+from onlinedpo.engine.models.chat import encode
 from onlinedpo.states.config import Settings
 from onlinedpo.states.order import Order
 from tests.engine.kit import tokenizer_of

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from onlinedpo.states.errors import JudgeFailed, UsageError
-from onlinedpo.states.parsing import CHOICE, SCORES
+from onlinedpo.states.verdicts.parsing import CHOICE, SCORES
 from tests.engine.scorers import FUNCTIONS, compare, judge_of, module, verdicts_of
 
 LONG, SHORT = "because it is so", "so"

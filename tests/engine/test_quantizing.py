@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from mlx_lm.utils import load, quantize_model, save_model
 
-from onlinedpo.engine import policy as policies
 from onlinedpo.engine.fork import fork
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges.comparison import Comparison
-from onlinedpo.engine.quantizing import WAYS
+from onlinedpo.engine.models import policy as policies
+from onlinedpo.engine.models.identity import identify
+from onlinedpo.engine.models.quantizing import WAYS
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.tensors import flat
 from onlinedpo.states.errors import SettingsChanged, UsageError

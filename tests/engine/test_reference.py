@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from mlx_lm.utils import load
 
-from onlinedpo.engine import loading
 from onlinedpo.engine.fork import fork
-from onlinedpo.engine.logps import Scorer, batch_of
+from onlinedpo.engine.models import loading
 from onlinedpo.engine.rebuild import rebuild
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.engine.tensors import floats
+from onlinedpo.engine.training.logps import Scorer, batch_of
 from onlinedpo.states import seeds
 from onlinedpo.states.errors import SettingsChanged, UsageError
 from onlinedpo.states.records import HeldOut, RunOpened

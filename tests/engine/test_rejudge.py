@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine.loop import train
-from onlinedpo.engine.rejudge_folder import prepare
-from onlinedpo.engine.rejudge_request import Request
-from onlinedpo.engine.rejudging import Outcome, judge_rest, rejudge
+from onlinedpo.engine.rejudge.folder import prepare
+from onlinedpo.engine.rejudge.rejudging import Outcome, judge_rest, rejudge
+from onlinedpo.engine.rejudge.request import Request
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import open_run
 from onlinedpo.journal.reader import Reader
@@ -301,7 +301,7 @@ def test_many_tickets_between_two_pairs_take_several_frames(
     opinionated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """However thin the sample, a frame stays small."""
-    monkeypatch.setattr("onlinedpo.engine.rejudging.MOST", 4)
+    monkeypatch.setattr("onlinedpo.engine.rejudge.rejudging.MOST", 4)
     run = written(
         tmp_path / "run",
         opinionated,

@@ -15,8 +15,8 @@ import pytest
 
 from onlinedpo.cli.rejudge import rejudged
 from onlinedpo.engine.observer import Silent
-from onlinedpo.engine.rejudge_request import Request
-from onlinedpo.engine.rejudging import rejudge
+from onlinedpo.engine.rejudge.rejudging import rejudge
+from onlinedpo.engine.rejudge.request import Request
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import OnlineDPOError
 from onlinedpo.states.records import TailCut, Verdict

@@ -15,7 +15,7 @@ import pytest
 from mlx_lm.tuner import callbacks
 
 from onlinedpo.engine.loop import run as train
-from onlinedpo.engine.scalars import Scalars
+from onlinedpo.engine.reports.scalars import Scalars
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from tests.engine.events import events
@@ -177,7 +177,7 @@ def test_a_tracker_that_hangs_does_not_hold_training_up(
     """It may wait for its server as long as it likes, but not at the run's end."""
     from threading import Event
 
-    from onlinedpo.engine import tracking
+    from onlinedpo.engine.reports import tracking
 
     never = Event()
     monkeypatch.setattr(import_module("wandb"), "init", lambda **_: never.wait())
@@ -209,7 +209,9 @@ def test_what_cannot_be_used_is_told_before_anything_is_loaded(
 ) -> None:
     """One line with the command that installs it; no model is looked for first."""
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    monkeypatch.setattr("onlinedpo.engine.reporting.find_spec", lambda name: None)
+    monkeypatch.setattr(
+        "onlinedpo.engine.reports.reporting.find_spec", lambda name: None
+    )
     asked = {"model": "nowhere", "data": "nowhere", "report_to": report_to}
 
     with pytest.raises(UsageError, match=message) as refused:

@@ -11,11 +11,11 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from onlinedpo.engine.identity import identify
 from onlinedpo.engine.judges import reward_model
-from onlinedpo.states.conversations import shown
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Verdict
+from onlinedpo.states.verdicts.conversations import shown
 from tests.engine.scorers import (
     compare,
     judge_of,

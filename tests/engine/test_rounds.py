@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine.fork import fork
-from onlinedpo.engine.learner import Learner
-from onlinedpo.engine.logps import Scorer
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.run_folder import RunFolder
+from onlinedpo.engine.training.learner import Learner
+from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import AuditFailed, UsageError

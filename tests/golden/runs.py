@@ -23,9 +23,9 @@ from onlinedpo.engine.people.desk import Desk
 from onlinedpo.journal.reader import path_of, segments
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.parsing import letters
 from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Step, Verdict
+from onlinedpo.states.verdicts.parsing import letters
 from tests.engine.kit import LORA
 from tests.engine.runs import Listener, opened, steps
 from tests.people.kit import Leaps, Stages, answer, greater, read

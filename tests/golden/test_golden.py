@@ -14,9 +14,9 @@ from onlinedpo.cli.main import cli
 from onlinedpo.journal import codec
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import parsing, penalties
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import Verdict
+from onlinedpo.states.verdicts import parsing, penalties
 from tests.golden.folded import folded
 from tests.golden.make import VERSION
 from tests.journal import kit

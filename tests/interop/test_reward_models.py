@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onlinedpo.engine.identity import ModelIdentity
 from onlinedpo.engine.judges import reward_model
+from onlinedpo.engine.models.identity import ModelIdentity
 
 pytestmark = pytest.mark.interop
 

@@ -10,15 +10,20 @@ from typing import Any
 import mlx.core as mx
 import pytest
 
-from onlinedpo.engine import policy
-from onlinedpo.engine.identity import identify
-from onlinedpo.engine.logps import Scorer, batch_of
-from onlinedpo.engine.loss import PairLabels, PairLogps, preference_loss, rewards
+from onlinedpo.engine.models import policy
+from onlinedpo.engine.models.identity import identify
 from onlinedpo.engine.tensors import scalar
-from onlinedpo.states import penalties
+from onlinedpo.engine.training.logps import Scorer, batch_of
+from onlinedpo.engine.training.loss import (
+    PairLabels,
+    PairLogps,
+    preference_loss,
+    rewards,
+)
 from onlinedpo.states.config import Settings
-from onlinedpo.states.parsing_scores import preference
 from onlinedpo.states.records import Completion
+from onlinedpo.states.verdicts import penalties
+from onlinedpo.states.verdicts.scores import preference
 from tests.interop.conftest import Toy
 from tests.states import facts
 from tests.toys import EOS, toy_model

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from onlinedpo.engine.observer import Silent
-from onlinedpo.engine.rejudge_folder import prepare
-from onlinedpo.engine.rejudge_request import Request
-from onlinedpo.engine.rejudging import judge_rest
+from onlinedpo.engine.rejudge.folder import prepare
+from onlinedpo.engine.rejudge.rejudging import judge_rest
+from onlinedpo.engine.rejudge.request import Request
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.errors import AuditFailed
 from onlinedpo.states.records import (

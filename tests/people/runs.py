@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from onlinedpo.engine import metrics
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.observer import Silent
+from onlinedpo.engine.reports import metrics
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.saving import publish
 from onlinedpo.engine.start import take_up

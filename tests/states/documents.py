@@ -108,7 +108,8 @@ MLX_LM_LORA_FLAGS = """\
 --gradient-accumulation-steps 4 --batch-size 1 --beta 0.1 --judge-config {}
 --lora-parameters {"rank":8,"dropout":0.0,"scale":10.0} --optimizer adam
 --lr-schedule cosine --grad-checkpoint --steps-per-report 10 --steps-per-eval 200
---val-batches 25 --adapter-path ./adapters --save-every 100 --fuse --iters 1000 --epochs 3
+--val-batches 25 --adapter-path ./adapters --save-every 100 --fuse --iters 1000
+--epochs 3
 --wandb project_name --recurrence-chunk-size 64 --dpo-cpo-loss-type sigmoid
 --delta 50.0 --micro-batch-size 1 --temperature 0.8 --group-size 4 --epsilon 1e-4
 """

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from onlinedpo.states.answers import ORDERS
-from onlinedpo.states.deciding import decide
 from onlinedpo.states.records import Dropped, Label, Reason, Verdict
+from onlinedpo.states.verdicts.deciding import decide
 from tests.states import facts
 from tests.states.judges import always, pair_of, says, verdicts
 

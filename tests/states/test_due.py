@@ -170,10 +170,22 @@ def test_a_corrected_pair_is_no_pair_of_the_next_round() -> None:
 
 def test_a_pair_that_was_skipped_and_then_answered_counts_once() -> None:
     """Also if no step was taken in between."""
-    skipped = [facts.sampled(0), facts.submitted(0), facts.dropped(0, "skipped")]
-    again = [facts.sampled(1, repeats=0), facts.submitted(1), facts.label(1)]
+    skipped: list[Record] = [
+        facts.sampled(0),
+        facts.submitted(0),
+        facts.dropped(0, "skipped"),
+    ]
+    again: list[Record] = [
+        facts.sampled(1, repeats=0),
+        facts.submitted(1),
+        facts.label(1),
+    ]
     assert standing(*skipped, *again).round.fresh == 1
-    requeued = [facts.sampled(0), facts.submitted(0), facts.dropped(0, Reason.REQUEUED)]
+    requeued: list[Record] = [
+        facts.sampled(0),
+        facts.submitted(0),
+        facts.dropped(0, Reason.REQUEUED),
+    ]
     assert standing(*requeued, *again).round.fresh == 2
 
 

@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from onlinedpo.cli.audit.judge_figures import facts, lines
-from onlinedpo.states.deciding import decide
 from onlinedpo.states.measuring.judge_figures import figure, together
 from onlinedpo.states.measuring.judge_record import JudgeRecord
 from onlinedpo.states.measuring.judged_pair import JudgedPair
-from onlinedpo.states.parsing import SCORES
 from onlinedpo.states.records import Reason, Record, Verdict
+from onlinedpo.states.verdicts.deciding import decide
+from onlinedpo.states.verdicts.parsing import SCORES
 from tests.states import facts as made
 from tests.states.judges import (
     Rule,

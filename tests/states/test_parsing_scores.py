@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 
 from onlinedpo.states.answers import Shown
-from onlinedpo.states.parsing_scores import (
+from onlinedpo.states.verdicts.scores import (
     choice,
     choice_fits,
     preference,

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.states.framing import FRAMES, defused, fence_for
-from onlinedpo.states.parsing import FITS, GENERATED, PARSERS, SERVED
-from onlinedpo.states.parsing_text import as_told, chances_of, letter_chances
-from onlinedpo.states.reading import MIN_MASS
+from onlinedpo.states.verdicts.framing import FRAMES, defused, fence_for
+from onlinedpo.states.verdicts.parsing import FITS, GENERATED, PARSERS, SERVED
+from onlinedpo.states.verdicts.reading import MIN_MASS
+from onlinedpo.states.verdicts.texts import as_told, chances_of, letter_chances
 
 
 def written(content: Any, finish: Any = "stop", **more: Any) -> str:

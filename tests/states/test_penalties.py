@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from onlinedpo.states import penalties
 from onlinedpo.states.answers import ORDERS
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.labelling import decide
 from onlinedpo.states.records import Completion, Finish, Label, Verdict
+from onlinedpo.states.verdicts import penalties
 from tests.states import facts
 
 ENDED, CUT = facts.completion(1, 2), facts.completion(3, 4, finish="length")

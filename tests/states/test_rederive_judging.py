@@ -10,12 +10,12 @@ import pytest
 
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JournalNewer
-from onlinedpo.states.framing import FRAMES, REASON, fence_for, fenced
-from onlinedpo.states.parsing import GENERATED, letters
-from onlinedpo.states.parsing_text import generated
 from onlinedpo.states.records import Completion, Sampled, Shown, Verdict
 from onlinedpo.states.rederive.judging import Verdicts
 from onlinedpo.states.rederive.mismatch import Mismatch
+from onlinedpo.states.verdicts.framing import FRAMES, REASON, fence_for, fenced
+from onlinedpo.states.verdicts.parsing import GENERATED, letters
+from onlinedpo.states.verdicts.texts import generated
 from tests.states import facts
 
 JUDGE: dict[str, Any] = {"kind": "model", "id": "j", "weights": "12"}

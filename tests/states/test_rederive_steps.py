@@ -11,9 +11,9 @@ import mlx.core as mx
 import numpy as np
 import pytest
 
-from onlinedpo.engine import measured
-from onlinedpo.engine.loss import PairLabels, PairLogps, preference_loss
 from onlinedpo.engine.tensors import floats
+from onlinedpo.engine.training import measured
+from onlinedpo.engine.training.loss import PairLabels, PairLogps, preference_loss
 from onlinedpo.states import measures, objective
 from onlinedpo.states.config import Settings
 from onlinedpo.states.ledger import LabelledPair as Labelled

@@ -9,12 +9,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from onlinedpo.engine import metrics
 from onlinedpo.engine.demo import PROMPTS
 from onlinedpo.engine.judges.choosing import candidate
 from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.loop import train
 from onlinedpo.engine.observer import Silent
+from onlinedpo.engine.reports import metrics
 from onlinedpo.engine.run import Run
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.saving import publish

@@ -15,7 +15,7 @@ from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
-from onlinedpo.engine import metrics
+from onlinedpo.engine.reports import metrics
 from onlinedpo.engine.run import Run
 from onlinedpo.states.records import Evaluated, Step
 

@@ -15,20 +15,20 @@ from typing import Any
 
 from onlinedpo.engine.judges.choosing import Candidate, candidate
 from onlinedpo.engine.observer import Observer
-from onlinedpo.engine.rejudge_request import Request
+from onlinedpo.engine.rejudge.request import Request
+from onlinedpo.engine.rejudge.stored_pairs import StoredPairs
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import take_up
-from onlinedpo.engine.stored_pairs import StoredPairs
 from onlinedpo.journal import disk, snapshot
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import RunLocked, SettingsChanged, UsageError
 from onlinedpo.states.given import changes, in_force
-from onlinedpo.states.judges import differing, members
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.records import Derived, RunOpened
 from onlinedpo.states.settings.judging import ASKED
+from onlinedpo.states.verdicts.judges import differing, members
 
 PLACE = "rejudged"
 """The folder in a run's folder where verdicts lie unless another one is chosen."""

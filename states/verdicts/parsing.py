@@ -9,16 +9,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 
-from onlinedpo.states.parsing_scores import choice, choice_fits, scores, scores_fit
-from onlinedpo.states.parsing_text import (
+from onlinedpo.states.records import Shown, Verdict
+from onlinedpo.states.verdicts.reading import MIN_MASS as MIN_MASS
+from onlinedpo.states.verdicts.reading import Reading, side_shown
+from onlinedpo.states.verdicts.scores import choice, choice_fits, scores, scores_fit
+from onlinedpo.states.verdicts.texts import (
     generated,
     served,
     served_fits,
     without_chances,
 )
-from onlinedpo.states.reading import MIN_MASS as MIN_MASS
-from onlinedpo.states.reading import Reading, side_shown
-from onlinedpo.states.records import Shown, Verdict
 
 _SPELLED = ("A", " A", "B", " B")
 _SPELLINGS = math.log(2)

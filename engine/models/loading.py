@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import mlx.nn as nn
 
-from onlinedpo.engine import beginning, chat, policy
-from onlinedpo.engine.identity import ModelIdentity, identify
-from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.models import beginning, chat, policy
+from onlinedpo.engine.models.identity import ModelIdentity, identify
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.engine.sampler import must_be_batched
 from onlinedpo.journal import disk
 from onlinedpo.states.config import Settings

@@ -18,12 +18,12 @@ import mlx.optimizers as optim
 from mlx.utils import tree_map, tree_unflatten
 from mlx_lm.tuner.trainer import grad_checkpoint
 
-from onlinedpo.engine import measured
-from onlinedpo.engine.logps import Batch, Scorer, batch_of
-from onlinedpo.engine.loss import PairLabels, PairLogps, preference_loss
-from onlinedpo.engine.optimizer import optimizer_of
-from onlinedpo.engine.policy import Policy
+from onlinedpo.engine.models.policy import Policy
 from onlinedpo.engine.tensors import Tensors, flat, floats, scalar
+from onlinedpo.engine.training import measured
+from onlinedpo.engine.training.logps import Batch, Scorer, batch_of
+from onlinedpo.engine.training.loss import PairLabels, PairLogps, preference_loss
+from onlinedpo.engine.training.optimizer import optimizer_of
 from onlinedpo.states import objective, seeds
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import TrainingDiverged

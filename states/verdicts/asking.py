@@ -10,8 +10,8 @@ from typing import Any
 
 from onlinedpo.states import seeds
 from onlinedpo.states.answers import ORDERS
-from onlinedpo.states.parsing import GENERATED, SCORES, SERVED
 from onlinedpo.states.records import Shown
+from onlinedpo.states.verdicts.parsing import GENERATED, SCORES, SERVED
 
 
 def orders(

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine import weights
 from onlinedpo.engine.environment import on_cpu
-from onlinedpo.engine.identity import config_of
-from onlinedpo.engine.quantizing import WAYS, group_size
-from onlinedpo.engine.weights import Tensor
+from onlinedpo.engine.models import weights
+from onlinedpo.engine.models.identity import config_of
+from onlinedpo.engine.models.quantizing import WAYS, group_size
+from onlinedpo.engine.models.weights import Tensor
 
 _FLOATS = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
 _LAYER = re.compile(r"(?:^|\.)(?:layers|h|blocks)\.(\d+)\.(.+)\.weight$")

@@ -11,7 +11,7 @@ import sys
 from typing import TypeGuard
 
 from onlinedpo.states.answers import Shown
-from onlinedpo.states.reading import Reading, side_shown
+from onlinedpo.states.verdicts.reading import Reading, side_shown
 
 _LAST_BITS = 1e-12
 """The exp of two C libraries differs in the last bit."""

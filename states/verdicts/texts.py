@@ -14,8 +14,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from onlinedpo.states.answers import Shown
-from onlinedpo.states.parsing_scores import is_number
-from onlinedpo.states.reading import MIN_MASS, Reading, side_shown
+from onlinedpo.states.verdicts.reading import MIN_MASS, Reading, side_shown
+from onlinedpo.states.verdicts.scores import is_number
 
 RETRY_TEMPERATURE = 0.7
 """Of a judge that is asked again: at 0 it would say the same."""

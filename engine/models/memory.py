@@ -31,9 +31,9 @@ from pathlib import Path
 import mlx.core as mx
 
 from onlinedpo.engine.environment import on_cpu
-from onlinedpo.engine.loading import Models
-from onlinedpo.engine.locating import locate
-from onlinedpo.engine.model_size import ModelSize
+from onlinedpo.engine.models.loading import Models
+from onlinedpo.engine.models.locating import locate
+from onlinedpo.engine.models.size import ModelSize
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Messages

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine import weights
-from onlinedpo.engine.locating import locate
+from onlinedpo.engine.models import weights
+from onlinedpo.engine.models.locating import locate
 from onlinedpo.journal import disk
 from onlinedpo.states.errors import UsageError
 

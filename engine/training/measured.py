@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import mlx.core as mx
 
-from onlinedpo.engine.loss import PairLogps, rewards
 from onlinedpo.engine.tensors import floats, scalar
+from onlinedpo.engine.training.loss import PairLogps, rewards
 from onlinedpo.states import objective
 from onlinedpo.states.ledger import LabelledPair
 from onlinedpo.states.settings.preference import PreferenceSettings

@@ -6,8 +6,8 @@ nothing; there one gradient is taken twice, and the run says what came out.
 
 from __future__ import annotations
 
-from onlinedpo.engine.learner import Learner
 from onlinedpo.engine.tensors import digest, flat
+from onlinedpo.engine.training.learner import Learner
 from onlinedpo.states.ledger import LabelledPair
 from onlinedpo.states.records import Completion, Label, Sampled
 

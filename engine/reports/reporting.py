@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import Protocol
 
-from onlinedpo.engine import metrics
 from onlinedpo.engine.observer import Forwarding, Observer
+from onlinedpo.engine.reports import metrics
+from onlinedpo.engine.reports.scalars import Scalars
+from onlinedpo.engine.reports.tracking import Tracker, has_a_key
 from onlinedpo.engine.run import Run
-from onlinedpo.engine.scalars import Scalars
-from onlinedpo.engine.tracking import Tracker, has_a_key
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import Ledger

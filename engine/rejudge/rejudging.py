@@ -18,11 +18,10 @@ from typing import Protocol
 from onlinedpo.engine import environment
 from onlinedpo.engine.judges.comparison import Judge, Outside, Tried, judge_pairs
 from onlinedpo.engine.observer import Observer
-from onlinedpo.engine.rejudge_folder import prepare
-from onlinedpo.engine.rejudge_request import Request
-from onlinedpo.engine.stored_pairs import StoredPairs
+from onlinedpo.engine.rejudge.folder import prepare
+from onlinedpo.engine.rejudge.request import Request
+from onlinedpo.engine.rejudge.stored_pairs import StoredPairs
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states import penalties
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JudgeLeft
 from onlinedpo.states.labelling import decide
@@ -36,6 +35,7 @@ from onlinedpo.states.records import (
     Submitted,
     Verdict,
 )
+from onlinedpo.states.verdicts import penalties
 
 MOST = 10_000
 """Tickets in one frame of the journal."""

@@ -9,7 +9,7 @@ from typing import Any
 
 import mlx.core as mx
 
-from onlinedpo.engine import weights
+from onlinedpo.engine.models import weights
 from onlinedpo.engine.tensors import Tensors
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError

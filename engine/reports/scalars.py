@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine import metrics
+from onlinedpo.engine.reports import metrics
 from onlinedpo.states.records import Evaluated, Step
 
 _OURS = ".onlinedpo"

@@ -17,10 +17,10 @@ from mlx.utils import tree_flatten, tree_unflatten
 from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load as mlx_load
 
-from onlinedpo.engine import beginning, chat
 from onlinedpo.engine.environment import on_cpu
-from onlinedpo.engine.identity import ModelIdentity
-from onlinedpo.engine.quantizing import is_quantized, quantize
+from onlinedpo.engine.models import beginning, chat
+from onlinedpo.engine.models.identity import ModelIdentity
+from onlinedpo.engine.models.quantizing import is_quantized, quantize
 from onlinedpo.engine.tensors import Tensors, digest, flat
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings

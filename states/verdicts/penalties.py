@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.reading import Winner, side_shown
 from onlinedpo.states.records import Completion, Sampled, Verdict
+from onlinedpo.states.verdicts.reading import Winner, side_shown
 
 
 def on_pairs(

@@ -1,0 +1,1 @@
+"""The DPO step: log-probabilities, losses, gradients, the optimizer."""

@@ -1,0 +1,1 @@
+"""What judges are asked, and how what they say is read and decided on."""
