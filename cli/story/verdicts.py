@@ -12,6 +12,8 @@ from onlinedpo.states.verdicts.parsing import GENERATED, SERVED
 from onlinedpo.states.verdicts.texts import as_told
 
 SIDES = ("first", "second")
+_NAME = 40
+"""Characters of a judge's name that are shown in a line."""
 
 
 def headline(verdict: Verdict) -> str:
@@ -23,7 +25,9 @@ def headline(verdict: Verdict) -> str:
         told = f"{verdict.winner} (P(first) {verdict.probability_first():.2f})"
     else:
         told = verdict.winner
-    by = safe(name_of(verdict.judge), width=40)
+    by = safe(name_of(verdict.judge))
+    # The end of a path tells more than its beginning.
+    by = by if len(by) <= _NAME else f"…{by[1 - _NAME :]}"
     return f"verdict {verdict.shown}{again}: {told}, by {by}"
 
 
