@@ -17,6 +17,7 @@ import mlx.nn as nn
 from mlx_lm.utils import _get_classes, load_model
 
 from onlinedpo.engine.environment import on_cpu
+from onlinedpo.engine.models import rotary
 from onlinedpo.engine.models.identity import ModelIdentity, config_of
 from onlinedpo.states.errors import UsageError
 
@@ -32,7 +33,7 @@ def load(identity: ModelIdentity) -> nn.Module:
         model, _ = load_model(
             identity.path,
             lazy=True,
-            model_config=_rope(config_of(identity.path)),
+            model_config=rotary.spelled_out(config_of(identity.path)),
             get_model_classes=_with_score,
             trust_remote_code=identity.trusted,
         )
@@ -69,21 +70,6 @@ def scores(model: nn.Module, rows: Sequence[Sequence[int]]) -> mx.array:
 
 class _NoRewardModel(Exception):
     """The checkpoint is of something else."""
-
-
-def _rope(config: Mapping[str, Any]) -> dict[str, Any]:
-    """How positions are encoded, where every architecture of mlx-lm looks for it.
-
-    transformers 5 writes it as one mapping, which some of them do not read: they would
-    take their defaults in silence.
-    """
-    nested = config.get("rope_parameters")
-    if not isinstance(nested, Mapping) or "rope_theta" not in nested:
-        return {}
-    found = {"rope_theta": nested["rope_theta"]}
-    if nested.get("rope_type", "default") != "default":
-        found["rope_scaling"] = dict(nested)
-    return {name: value for name, value in found.items() if config.get(name) is None}
 
 
 def _with_score(config: dict[str, Any]) -> tuple[type[nn.Module], type]:

@@ -18,8 +18,8 @@ from mlx_lm.tuner.utils import linear_to_lora_layers
 from mlx_lm.utils import load as mlx_load
 
 from onlinedpo.engine.environment import on_cpu
-from onlinedpo.engine.models import beginning, chat
-from onlinedpo.engine.models.identity import ModelIdentity
+from onlinedpo.engine.models import beginning, chat, rotary
+from onlinedpo.engine.models.identity import ModelIdentity, config_of
 from onlinedpo.engine.models.quantizing import is_quantized, quantize
 from onlinedpo.engine.tensors import Tensors, digest, flat
 from onlinedpo.states import seeds
@@ -117,6 +117,7 @@ def load(identity: ModelIdentity) -> tuple[nn.Module, Any]:
         )[:2]
     except Exception as error:  # They read anybody's files, and raise anything.
         raise _not_loaded(identity, error) from error
+    rotary.must_be_read(model, config_of(identity.path), identity.id)
     if identity.quantized:
         # Before the dtype changes, as mlx_lm.convert does: the bits are then the same.
         quantize(model, identity.quantized, identity.id)
