@@ -55,7 +55,7 @@ def read_file(path: Path) -> tuple[Given, dict[str, int]]:
         values = {}
     if not isinstance(values, Mapping):
         raise UsageError(f"{path} holds no settings", hint=_HINT)
-    given = read(values, str(path))
+    given = read(values, str(path), lines)
     for name in _PATHS:
         value = given.settings.get(name)
         if isinstance(value, str) and value.startswith("~"):

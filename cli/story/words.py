@@ -92,8 +92,9 @@ def _of_run(record: r.Record) -> str:
         case r.Evaluated():
             return words.win_rate_line(record)
         case r.RunOpened(run_id=run_id, settings=settings):
-            judge = named_in(settings)
-            made_of = f"{settings.get('model')}, judged by {judge}"
+            judge = f"judged by {named_in(settings)}"
+            judge = "without a judge" if record.judge.get("kind") == "none" else judge
+            made_of = f"{settings.get('model')}, {judge}"
             return f"run {run_id[:8]} opened: {safe(made_of)}"
         case r.Derived(purpose=purpose, source=source, step=step):
             return (

@@ -57,8 +57,10 @@ class Given:
         self.settings[name], self.written[name] = value, key
 
 
-def read(values: Mapping[Any, Any], where: str) -> Given:
-    """Settings out of a YAML mapping or the flags.
+def read(
+    values: Mapping[Any, Any], where: str, lines: Mapping[str, int] | None = None
+) -> Given:
+    """Settings out of a YAML mapping, with the lines of its keys, or the flags.
 
     Raises `UsageError` for an unknown key, with the nearest known one, and for a key of
     another trainer that asks for what this program does not do.
@@ -71,7 +73,8 @@ def read(values: Mapping[Any, Any], where: str) -> Given:
         elif key in UNUSED:
             given.notes.append(Note(path, why=UNUSED[key]))
         elif key not in VALUES:
-            raise _unknown(path, key, where)
+            line = (lines or {}).get(path)
+            raise _unknown(path, key, f"{where}:{line}" if line else where)
         elif key in foreign:
             raise UsageError(
                 f"'{key}' is given twice in {where}", hint="Keep one of the two."
