@@ -40,9 +40,9 @@ from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.foreign.schedules import with_steps
 from onlinedpo.states.lifecycle import LiveMachine
-from onlinedpo.states.objective import must_have_scores
 from onlinedpo.states.order import Order
 from onlinedpo.states.records import ProcessStarted, RunOpened
+from onlinedpo.states.settings.together import may_begin_with
 from onlinedpo.states.verdicts.judges import members
 
 
@@ -77,7 +77,7 @@ def open_run(folder: RunFolder, wanted: Mapping[str, Any], watch: Observer) -> R
             settings = given.resume(journal.ledger.settings, wanted)
         else:
             settings = Settings(**wanted)
-            must_have_scores(settings)
+            may_begin_with(settings)
             export.must_be_free(settings.adapter_path)
         must_be_there(settings)
         parts = _load(settings, begun, watch)

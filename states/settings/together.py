@@ -27,6 +27,20 @@ def must_fit(settings: Settings) -> None:
     reporters_of(settings.report_to)
 
 
+def may_begin_with(settings: Settings) -> None:
+    """Raise `UsageError` where a new run would not be what was meant.
+
+    A run that has begun, or another judge of its pairs, may have such settings.
+    """
+    objective.must_have_scores(settings)
+    if settings.judge_model and "http" not in map(kind_of, settings.judges):
+        raise UsageError(
+            f"judge_model is {settings.judge_model!r}: it names the model of an http"
+            f" judge, and the judge is {settings.judge!r}",
+            hint="A model that judges here is named by judge.",
+        )
+
+
 def _quantized(settings: Settings) -> None:
     if settings.quantize is None or settings.fine_tune_type == "lora":
         return

@@ -12,6 +12,7 @@ from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import LabelledPair
 from onlinedpo.states.reasons import Reason
+from onlinedpo.states.settings import together
 from tests.states import facts
 
 SURE = LabelledPair(facts.sampled(0), replace(facts.label(0), confidence=0.8))
@@ -107,3 +108,16 @@ def test_a_penalty_needs_a_score(wanted: dict[str, Any], says: str) -> None:
         return
     with pytest.raises(UsageError, match=says):
         objective.must_have_scores(penalised)
+
+
+def test_the_model_of_a_server_is_not_taken_for_the_judge() -> None:
+    """Named without a server it would do nothing, and another model would judge."""
+    with pytest.raises(UsageError, match="it names the model of an http judge") as told:
+        together.may_begin_with(Settings(judge_model="org/judge"))
+
+    assert "named by judge" in told.value.hint
+    at_home = "http://localhost:8080"
+    together.may_begin_with(Settings(judge=at_home, judge_model="org/judge"))
+    together.may_begin_with(
+        Settings(judge="m", judge_panel=[at_home], judge_model="org/judge")
+    )
