@@ -49,7 +49,7 @@ class Verdict:
     probabilities of the answers A and B, in the order shown; empty where the judge
     names a winner and no probability.  `attempt` counts from 1 where it is asked again.
     `penalties` were taken off the first and the second completion of the pair: see
-    `states.penalties`; `winner` is the one after that.
+    `states.verdicts.penalties`; `winner` is the one after that.
     """
 
     ticket: int

@@ -8,7 +8,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from onlinedpo.engine.observer import Observer
 from onlinedpo.states.errors import Unanswered
-from onlinedpo.states.records import Messages, Sampled, Verdict
+from onlinedpo.states.people.label_file import text_of
+from onlinedpo.states.records import Messages, Sampled, Shown, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,17 @@ class Comparison:
     messages: Messages
     first: str
     second: str
+
+    @property
+    def request(self) -> str:
+        """What both answer, as one text."""
+        return text_of(self.messages)
+
+    def answers(self, shown: Shown) -> tuple[str, str]:
+        """Answers A and B where they are shown in this order."""
+        if shown == "first-second":
+            return self.first, self.second
+        return self.second, self.first
 
 
 class Judge(Protocol):

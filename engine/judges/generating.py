@@ -10,19 +10,17 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import mlx.nn as nn
 
 from onlinedpo.engine.judges import prompt as judge_prompt
 from onlinedpo.engine.judges.comparison import Comparison
-from onlinedpo.engine.judges.prompt import JudgePrompt
+from onlinedpo.engine.judges.prompt import JudgePrompt, Question
 from onlinedpo.engine.models.chat import must_render
 from onlinedpo.engine.sampler import Request, Sampler
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
-from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Completion, Shown, Verdict
 from onlinedpo.states.verdicts import asking, judges
 from onlinedpo.states.verdicts.framing import REASON
@@ -41,13 +39,6 @@ def described(model: Mapping[str, str], rubric: str) -> dict[str, Any]:
         "frame": REASON,
         "parser": GENERATED,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    comparison: Comparison
-    shown: Shown
-    prompt: JudgePrompt
 
 
 class GeneratingJudge:
@@ -103,15 +94,11 @@ class GeneratingJudge:
     def _of(self, comparison: Comparison) -> Sequence[Shown]:
         return asking.orders(self._brief, self._orders, self._seed, comparison.ticket)
 
-    def _ask(self, comparison: Comparison, shown: Shown) -> _Question:
-        answers = (comparison.first, comparison.second)
-        a, b = answers if shown == "first-second" else answers[::-1]
-        request = text_of(comparison.messages)
+    def _ask(self, comparison: Comparison, shown: Shown) -> Question:
         tokenizer, rubric = self._tokenizer, self._rubric
-        prompt = judge_prompt.build(tokenizer, rubric, request, a, b, frame=REASON)
-        return _Question(comparison, shown, prompt)
+        return judge_prompt.ask(tokenizer, rubric, comparison, shown, frame=REASON)
 
-    def _answer(self, questions: Sequence[_Question], attempt: int) -> list[Verdict]:
+    def _answer(self, questions: Sequence[Question], attempt: int) -> list[Verdict]:
         began = time.perf_counter()
         sampler = self._first if attempt == 1 else self._again
         answers = sampler.sample(
@@ -123,12 +110,12 @@ class GeneratingJudge:
             for question, (answer,) in zip(questions, answers, strict=True)
         ]
 
-    def _key(self, question: _Question, attempt: int) -> int:
+    def _key(self, question: Question, attempt: int) -> int:
         ticket, shown = question.comparison.ticket, question.shown
         return seeds.derive(self._seed, "judge", ticket, shown, attempt)
 
     def _verdict(
-        self, question: _Question, answer: Completion, attempt: int, seconds: float
+        self, question: Question, answer: Completion, attempt: int, seconds: float
     ) -> Verdict:
         raw = self._raw(question.prompt, answer)
         winner, failure = generated((), question.shown, raw)

@@ -22,7 +22,6 @@ from onlinedpo.engine.observer import Observer, Silent
 from onlinedpo.states import seeds
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JudgeLeft, Unanswered
-from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
 from onlinedpo.states.verdicts import asking, judges
 from onlinedpo.states.verdicts.framing import (
@@ -161,11 +160,9 @@ class HttpJudge:
                     ) from None
 
     def _key(self, comparison: Comparison, shown: Shown) -> _Key:
-        texts = (comparison.first, comparison.second)
-        a, b = texts if shown == "first-second" else texts[::-1]
-        request = text_of(comparison.messages)
+        request, (a, b) = comparison.request, comparison.answers(shown)
         frame = FRAMES[self._brief["frame"]]
-        question = frame(fence_for(request, *texts), request, a, b)
+        question = frame(fence_for(request, a, b), request, a, b)
         return comparison.ticket, shown, question
 
     # -- on the background ---------------------------------------------------------

@@ -10,7 +10,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import mlx.core as mx
@@ -19,12 +18,11 @@ from mlx_lm.models.cache import KVCache, make_prompt_cache
 
 from onlinedpo.engine.judges import prompt as judge_prompt
 from onlinedpo.engine.judges.comparison import Comparison
-from onlinedpo.engine.judges.prompt import JudgePrompt
+from onlinedpo.engine.judges.prompt import Question
 from onlinedpo.engine.models.chat import must_render
 from onlinedpo.engine.tensors import floats
 from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
 from onlinedpo.states.verdicts import asking, judges
 from onlinedpo.states.verdicts.parsing import LETTERS, letters
@@ -39,13 +37,6 @@ def described(model: Mapping[str, str], rubric: str) -> dict[str, Any]:
         "frame": judge_prompt.FRAME_VERSION,
         "parser": LETTERS,
     }
-
-
-@dataclass(frozen=True, slots=True)
-class _Question:
-    comparison: Comparison
-    shown: Shown
-    prompt: JudgePrompt
 
 
 class ModelJudge:
@@ -100,14 +91,10 @@ class ModelJudge:
     def _of(self, comparison: Comparison) -> Sequence[Shown]:
         return asking.orders(self._brief, self._orders, self._seed, comparison.ticket)
 
-    def _ask(self, comparison: Comparison, shown: Shown) -> _Question:
-        answers = (comparison.first, comparison.second)
-        a, b = answers if shown == "first-second" else answers[::-1]
-        request = text_of(comparison.messages)
-        prompt = judge_prompt.build(self._tokenizer, self._rubric, request, a, b)
-        return _Question(comparison, shown, prompt)
+    def _ask(self, comparison: Comparison, shown: Shown) -> Question:
+        return judge_prompt.ask(self._tokenizer, self._rubric, comparison, shown)
 
-    def _answer(self, questions: Sequence[_Question]) -> list[Verdict]:
+    def _answer(self, questions: Sequence[Question]) -> list[Verdict]:
         began = time.perf_counter()
         logits = self._last_logits([q.prompt.tokens for q in questions])
         logprobs = logits - mx.logsumexp(logits, axis=-1, keepdims=True)
@@ -130,7 +117,7 @@ class ModelJudge:
 
     def _verdict(
         self,
-        question: _Question,
+        question: Question,
         logprobs: tuple[float, ...],
         token: int,
         seconds: float,

@@ -15,7 +15,8 @@ from onlinedpo.states.verdicts import judges
 class Panel:
     """Several judges as one: the verdicts of each, in the order of the judges.
 
-    What they come to together is decided where all verdicts are: `states.deciding`.
+    What they come to together is decided where all verdicts are: see
+    `states.verdicts.deciding`.
     """
 
     def __init__(self, members: Sequence[Judge]) -> None:

@@ -17,6 +17,8 @@ from typing import Any
 
 from jinja2 import TemplateError
 
+from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.states.records import Shown
 from onlinedpo.states.verdicts.framing import FRAME_VERSION as FRAME_VERSION
 from onlinedpo.states.verdicts.framing import FRAMES, REASON
 from onlinedpo.states.verdicts.framing import fence_for as fence_for
@@ -34,6 +36,29 @@ class JudgePrompt:
 
     text: str
     tokens: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a model is asked of two completions, in one order."""
+
+    comparison: Comparison
+    shown: Shown
+    prompt: JudgePrompt
+
+
+def ask(
+    tokenizer: Any,
+    rubric: str,
+    comparison: Comparison,
+    shown: Shown,
+    *,
+    frame: int = FRAME_VERSION,
+) -> Question:
+    """The question about a comparison, its answers shown in this order."""
+    request, (a, b) = comparison.request, comparison.answers(shown)
+    prompt = build(tokenizer, rubric, request, a, b, frame=frame)
+    return Question(comparison, shown, prompt)
 
 
 def build(

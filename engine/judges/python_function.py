@@ -22,7 +22,6 @@ from onlinedpo.engine.judges.comparison import Comparison
 from onlinedpo.engine.judges.user_code import UserCode
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import JudgeFailed
-from onlinedpo.states.people.label_file import text_of
 from onlinedpo.states.records import Shown, Verdict
 from onlinedpo.states.verdicts import asking, judges
 from onlinedpo.states.verdicts.parsing import CHOICE, PARSERS, SCORES
@@ -112,7 +111,7 @@ class PythonJudge:
         """What a pairwise function returns, for each pair as it is shown."""
         prompts = [self._prompt(comparison) for comparison, _ in rows]
         pairs = [
-            [self._completion(text) for text in _texts(comparison, shown)]
+            [self._completion(text) for text in comparison.answers(shown)]
             for comparison, shown in rows
         ]
         # TRL's own judges would swap at random: both orders are asked here anyway.
@@ -124,7 +123,7 @@ class PythonJudge:
         """What a reward function returns, by pair."""
         prompts, completions = [], []
         for comparison, shown in rows:
-            for text in _texts(comparison, shown):
+            for text in comparison.answers(shown):
                 prompts.append(self._prompt(comparison))
                 completions.append(self._completion(text))
         found = self._results(
@@ -136,7 +135,7 @@ class PythonJudge:
     def _prompt(self, comparison: Comparison) -> Any:
         if self._messages:
             return [dict(message) for message in comparison.messages]
-        return text_of(comparison.messages)
+        return comparison.request
 
     def _completion(self, text: str) -> Any:
         return [{"role": "assistant", "content": text}] if self._messages else text
@@ -213,12 +212,6 @@ class PythonJudge:
             seconds=seconds,
             time=time.time(),
         )
-
-
-def _texts(comparison: Comparison, shown: Shown) -> tuple[str, str]:
-    """The two completions as they are shown."""
-    one, other = comparison.first, comparison.second
-    return (one, other) if shown == "first-second" else (other, one)
 
 
 def _shown(value: object) -> str:
