@@ -25,7 +25,7 @@ from onlinedpo.cli.runs import runs
 from onlinedpo.cli.story.replay import replay
 from onlinedpo.cli.story.show import show
 from onlinedpo.cli.story.trace import trace
-from onlinedpo.journal import disk
+from onlinedpo.journal import disk_errors
 from onlinedpo.states.errors import OnlineDPOError
 
 
@@ -71,7 +71,7 @@ def main() -> None:
     except OnlineDPOError as error:
         _leave(error)
     except OSError as error:
-        _leave(disk.told(error))
+        _leave(disk_errors.told(error))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

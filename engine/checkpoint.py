@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import mlx.core as mx
 
 from onlinedpo.engine.tensors import Tensors, digest
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk, disk_errors
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.manifest import (
     ADAPTER,
@@ -61,8 +61,7 @@ def save(
     """
     with _telling(folder, step):
         final = folder / name_of(step)
-        temporary = folder / f"{disk.TEMPORARY}{final.name}"
-        temporary.mkdir(parents=True)
+        temporary = atomic.make_temporary(final)
         state = state_of(adapter, optimizer)
         files = write(temporary, adapter, optimizer)
         frame, chain = position
@@ -72,12 +71,12 @@ def save(
             "journal": {"frame": frame, "chain": chain.hex()},
             "files": files,
         }
-        (temporary / NAME).write_bytes(sealed(content))
+        disk.write_new(temporary / NAME, sealed(content))
         reached("checkpoint.manifest")
         # All is written before any of it is synced: the disk then does it in one go.
         disk.sync_files([temporary / name for name in (*files, NAME)])
         reached("checkpoint.sync")
-        disk.publish(temporary, final)
+        atomic.publish(temporary, final)
     return state
 
 
@@ -86,8 +85,9 @@ def write(folder: Path, adapter: Tensors, optimizer: Tensors) -> dict[str, str]:
     files = {}
     for name, tensors in ((ADAPTER, adapter), (OPTIMIZER, optimizer)):
         path = folder / name
-        mx.save_safetensors(str(path), tensors)
-        files[name] = disk.file_digest(path)
+        with disk_errors.naming(path), disk.Output(path) as file:
+            mx.save_safetensors(cast(BinaryIO, file), tensors)
+        files[name] = file.digest
         reached(f"checkpoint.{name}")
     return files
 
@@ -96,7 +96,7 @@ def prune(folder: Path, newest: int) -> None:
     """Remove all but the newest committed checkpoints."""
     for path in sorted(folder.glob("step-*"), reverse=True)[KEEP:]:
         if path.name != name_of(newest):
-            disk.remove_folder(path)
+            atomic.remove_folder(path)
             reached("checkpoint.prune")
 
 
@@ -105,8 +105,8 @@ def _telling(folder: Path, step: int) -> Iterator[None]:
     """Say what a disk that fails within the block means for the run."""
     try:
         yield
-    except (OSError, RuntimeError) as error:
-        raise disk.failed(
+    except OSError as error:
+        raise disk_errors.failed(
             f"the checkpoint of step {step} could not be written to {folder}: {error}",
             error,
         ) from error

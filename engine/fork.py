@@ -6,17 +6,17 @@ whole.  The other run is only read.
 
 from __future__ import annotations
 
-import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from onlinedpo.engine.judges.choosing import candidate
 from onlinedpo.engine.run_folder import RunFolder
-from onlinedpo.journal import disk, forking, manifest, other_labels
+from onlinedpo.journal import atomic, disk, forking, manifest, names, other_labels
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.forking import Source
 from onlinedpo.journal.writer import Journal
@@ -61,15 +61,13 @@ def fork(
     With the same labels it stands after step `at` (default: the last one).  With others
     it is to take all steps again.  Raises `UsageError` and `JournalError`.
     """
-    if not disk.is_free(new.path):
+    if not names.is_free(new.path):
         raise UsageError(
             f"{new.path} exists already", hint="Give a new or an empty folder."
         )
     source = forking.read(run.journal)
     _must_be_a_run(run, source)
-    disk.make_folder(new.path.parent)
-    half = RunFolder(new.path.with_name(f"{disk.TEMPORARY}{new.path.name}"))
-    shutil.rmtree(half.path, ignore_errors=True)
+    half = RunFolder(atomic.make_temporary(new.path))
     try:
         with Journal.create(half.journal, uuid.uuid4().bytes, by_table) as journal:
             if labels == "same":
@@ -82,9 +80,10 @@ def fork(
                 disk.make_folder(half.labels)
         half.write_config(settings)
         reached("fork.written")
-        disk.publish(half.path, new.path)
+        atomic.publish(half.path, new.path)
     except BaseException:
-        shutil.rmtree(half.path, ignore_errors=True)
+        with suppress(OSError):
+            disk.remove_tree(half.path)
         raise
     return forked
 
@@ -231,8 +230,8 @@ def _copy_checkpoint(
     }
     try:
         for name in found.files:
-            shutil.copyfile(found.path / name, copied / name)
-        (copied / manifest.NAME).write_bytes(manifest.sealed(content))
+            disk.copy(found.path / name, copied / name)
+        disk.write_new(copied / manifest.NAME, manifest.sealed(content))
         made = manifest.read(copied)
         if made and not made.wrong_file() and made.state_of_files() == state:
             disk.sync_files([copied / name for name in (*found.files, manifest.NAME)])
@@ -240,5 +239,5 @@ def _copy_checkpoint(
             return True
     except (FileNotFoundError, ValueError):
         pass
-    shutil.rmtree(copied)
+    disk.remove_tree(copied)
     return False

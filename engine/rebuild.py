@@ -7,7 +7,6 @@ meanwhile, or be a copy that cannot be written.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,7 +23,7 @@ from onlinedpo.engine.tensors import Tensors, scalar
 from onlinedpo.engine.training.learner import Learner
 from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.engine.training.probe import repeats
-from onlinedpo.journal import disk, manifest
+from onlinedpo.journal import atomic, disk, manifest, names
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.config import Settings
@@ -162,7 +161,7 @@ def _must_be_free(into: Path, run: RunFolder) -> None:
             f"{into} lies in {run.path}, in which nothing is changed",
             hint="Give --into another folder.",
         )
-    if not disk.is_free(into):
+    if not names.is_free(into):
         raise UsageError(
             f"{into} exists already", hint="Give --into a new or an empty folder."
         )
@@ -170,11 +169,8 @@ def _must_be_free(into: Path, run: RunFolder) -> None:
 
 def _write(into: Path, step: int, learner: Learner, settings: Settings) -> None:
     """The adapter in mlx-lm's format and the optimizer's state, all at once."""
-    disk.make_folder(into.parent)
-    temporary = into.with_name(f"{disk.TEMPORARY}{into.name}")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
+    temporary = atomic.make_temporary(into)
     files = checkpoint.write(temporary, learner.policy.trainable(), learner.state())
-    disk.replace(temporary / export.CONFIG, export.config(step, settings))
+    atomic.replace(temporary / export.CONFIG, export.config(step, settings))
     disk.sync_files([temporary / name for name in files])
-    disk.publish(temporary, into)
+    atomic.publish(temporary, into)

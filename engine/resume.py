@@ -6,7 +6,6 @@ judged twice.  What they give is compared with what the journal says they gave.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from onlinedpo.engine.environment import difference as differing
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.training.learner import Learner, StepResult
-from onlinedpo.journal import disk, manifest
+from onlinedpo.journal import atomic, disk, manifest
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import ReplayDiverged
@@ -67,7 +66,7 @@ def _newest(
     for found in sound:
         if found.step > ledger.steps:
             # Written, but the process died before the commit: the step never happened.
-            disk.remove_folder(found.path)
+            atomic.remove_folder(found.path)
         elif ledger.checkpoints.get(found.step) != found.state:
             _set_aside(folder, found.path, "the journal has no such step", watch)
         elif _load(found, learner):
@@ -97,7 +96,7 @@ def _remake(
 def _set_aside(folder: RunFolder, path: Path, why: str, watch: Observer) -> None:
     disk.make_folder(folder.quarantine)
     kept = folder.quarantine / f"{path.name}-{time.time_ns()}"
-    os.rename(path, kept)
+    disk.rename(path, kept)
     watch.said(f"checkpoint {path} is not used: {why}; it is kept as {kept}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import Any
 import yaml
 
 from onlinedpo.engine.settings_file import read_settings as read_settings
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk, disk_errors
 from onlinedpo.journal.reader import begun
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
@@ -90,7 +89,7 @@ class RunFolder:
         ours = self.has_journal() or self.config.exists() or self.journal.exists()
         # A crash may have left a half-written config under a temporary name.
         others = self.path.exists() and any(
-            not path.name.startswith(disk.TEMPORARY) for path in self.path.iterdir()
+            not path.name.startswith(atomic.TEMPORARY) for path in self.path.iterdir()
         )
         if others and not ours:
             raise UsageError(
@@ -129,7 +128,7 @@ class RunFolder:
             if isinstance(error, StorageError):
                 raise
             reason = f"{self.path} could not be made: {error.strerror}"
-            raise disk.failed(reason, error) from error
+            raise disk_errors.failed(reason, error) from error
 
     def is_fresh(self) -> bool:
         """Whether nothing of a run is here, not even of one that was begun only."""
@@ -138,9 +137,9 @@ class RunFolder:
     def unmake(self) -> None:
         """Take away what a run made that could not begin, for which nothing is said."""
         with suppress(OSError):
-            self.config.unlink(missing_ok=True)
-            shutil.rmtree(self.journal, ignore_errors=True)
-            self.path.rmdir()
+            disk.remove(self.config)
+            disk.remove_tree(self.journal)
+            disk.remove_empty(self.path)
 
     def tidy(self) -> None:
         """Remove what a crash left half-written; only the run's writer may."""
@@ -148,7 +147,7 @@ class RunFolder:
             *(self.path, self.journal, self.checkpoints),
             *(self.adapters, self.quarantine),
         ):
-            disk.clear_temporary(folder)
+            atomic.clear_temporary(folder)
 
     def read_config(self) -> dict[str, Any]:
         """The settings written in config.yaml; empty if it is not there."""
@@ -170,4 +169,4 @@ class RunFolder:
             return
         head = "# The settings of this run, resolved. See: onlinedpo run --help\n"
         text = head + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)
-        disk.replace(self.config, text.encode())
+        atomic.replace(self.config, text.encode())

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk
 
 if TYPE_CHECKING:
     from watchdog.events import FileSystemEvent
@@ -180,10 +180,10 @@ class _Folder:
 
     def probe(self) -> None:
         """Let an event come, if any do."""
-        name = f"{disk.TEMPORARY}probe-{uuid.uuid4().hex[:8]}"
+        name = f"{atomic.TEMPORARY}probe-{uuid.uuid4().hex[:8]}"
         with contextlib.suppress(OSError):
-            (self.path / name).touch(exist_ok=False)
-            (self.path / name).unlink()
+            disk.write_new(self.path / name, b"")
+            disk.remove(self.path / name)
 
 
 def _identity(folder: Path) -> _Identity:

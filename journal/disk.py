@@ -1,64 +1,30 @@
-"""Every durable file operation goes through here.
+"""Every file operation of a run that changes something goes through here.
 
 What is synced here is on the disk, not in its cache: on macOS that takes
 `F_FULLFSYNC`.  A name is durable only when its folder has been synced too.
+
+All of it is calls of `os`: tests put one in its place that fails at the n-th call, or
+that keeps what a power cut would leave (`tests/crash`).  Functions raise OSError.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import hashlib
 import os
 import shutil
-import uuid
-from collections.abc import Container, Iterator, Sequence
-from itertools import count
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Self
 
-from onlinedpo.journal.crashpoint import reached
-from onlinedpo.states.errors import OnlineDPOError, StorageError
+from onlinedpo.journal.disk_errors import naming
 
-TEMPORARY = ".tmp-"
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
-
-
-def failed(what: str, error: Exception) -> StorageError:
-    """The error to tell the user where `what` failed because the disk did."""
-    remedy = "Free space or repair the disk"
-    if getattr(error, "errno", None) in _REFUSED:
-        remedy = "Make it readable and writable for you"
-    return StorageError(
-        what,
-        hint=f"{remedy}, then start the run again: nothing that was acknowledged is"
-        " lost.",
-    )
-
-
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Let an OSError of the block name this file: one of a write names none."""
-    try:
-        yield
-    except OSError as error:
-        error.filename = str(path)
-        raise
-
-
-def told(error: OSError) -> OnlineDPOError:
-    """The error to tell the user where nobody nearer to it had more to say."""
-    what = f"{error.filename}: " if error.filename else ""
-    what += error.strerror or str(error)
-    if error.errno in (*_FULL, *_REFUSED, errno.EIO):
-        return failed(what, error)
-    return OnlineDPOError(what, hint="Nothing that was acknowledged is lost.")
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
 
 def sync(fd: int) -> None:
-    """Put a file's bytes on the disk; raises OSError."""
+    """Put a file's bytes on the disk."""
     full = getattr(fcntl, "F_FULLFSYNC", None)
     if full is not None:
         # Some file systems (network, exFAT) do not have it; fsync is the best there.
@@ -70,27 +36,7 @@ def sync(fd: int) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Put the names in a folder on the disk."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def make_folder(folder: Path) -> None:
-    """Make a folder and those above it, each name on the disk."""
-    missing = [path for path in (folder, *folder.parents) if not path.exists()]
-    for path in reversed(missing):
-        path.mkdir(exist_ok=True)
-        sync_folder(path.parent)
-    if not missing:
-        # A killed process may have made it and not have come to the sync.
-        sync_folder(folder.parent)
-
-
-def is_free(folder: Path) -> bool:
-    """Whether a folder can be made here: nothing is, or an empty one."""
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    sync_files([folder])
 
 
 def sync_files(paths: Sequence[Path]) -> None:
@@ -99,23 +45,108 @@ def sync_files(paths: Sequence[Path]) -> None:
     On macOS this reaches the drive, and that `sync` empties the drive's own cache.
     """
     for path in paths:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             os.fsync(fd)
         finally:
             os.close(fd)
 
 
-def write_all(fd: int, data: bytes) -> None:
-    """Write all bytes, however many writes that takes; raises OSError."""
-    view = memoryview(data)
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it, each name on the disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path)
+        sync_folder(path.parent)
+    if not missing:
+        # A killed process may have made it and not have come to the sync.
+        sync_folder(folder.parent)
+
+
+def new_folder(folder: Path) -> None:
+    """Make a folder, whose name is not synced."""
+    os.mkdir(folder)
+
+
+class Output:
+    """A new file that others write into, as into any file object.  Not synced yet."""
+
+    closed = False
+
+    def __init__(self, path: Path) -> None:
+        """Create it; it must not be there."""
+        self._fd = os.open(path, _NEW, 0o644)
+        self._length = 0
+        self._digest = hashlib.sha256()
+
+    def write(self, data: bytes | bytearray | memoryview) -> int:
+        """Write all of it; returns how many bytes that is."""
+        view = memoryview(data)
+        write_all(self._fd, view)
+        self._digest.update(view)
+        self._length += view.nbytes
+        return view.nbytes
+
+    def tell(self) -> int:
+        """How many bytes were written."""
+        return self._length
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Not possible; MLX wants it to be there."""
+        raise OSError("a file that is being written has no other place than its end")
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what was written."""
+        return self._digest.hexdigest()
+
+    def __enter__(self) -> Self:
+        """Use it as a context."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.closed = True
+        os.close(self._fd)
+
+
+def open_to_append(path: Path) -> int:
+    """A descriptor whose writes go to the end of a file that is there."""
+    return os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+
+
+def open_lock(path: Path) -> int:
+    """A descriptor to lock a file by, which is made if it is not there."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+
+
+def write_at_start(fd: int, data: bytes) -> None:
+    """Write over the first bytes of a file, not synced."""
+    os.pwrite(fd, data, 0)
+
+
+def close(fd: int) -> None:
+    """Close a descriptor."""
+    os.close(fd)
+
+
+def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all bytes, however many writes that takes."""
+    view = memoryview(data).cast("B")
     while view:
         view = view[os.write(fd, view) :]
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Create a file with these bytes; nothing is synced."""
+    with naming(path), Output(path) as file:
+        file.write(data)
+
+
 def write_synced(path: Path, data: bytes) -> None:
     """Create a file with these bytes, synced; the name is not yet."""
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    fd = os.open(path, _NEW, 0o644)
     try:
         write_all(fd, data)
         sync(fd)
@@ -123,88 +154,36 @@ def write_synced(path: Path, data: bytes) -> None:
         os.close(fd)
 
 
+def add_line(path: Path, line: str) -> None:
+    """Write a line at the end of a file, which is made if it is not there; no sync."""
+    with naming(path):
+        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            write_all(fd, line.encode())
+        finally:
+            os.close(fd)
+
+
+def cut(path: Path, length: int) -> None:
+    """Take off what a file has beyond `length` bytes, synced."""
+    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.ftruncate(fd, length)
+        sync(fd)
+    finally:
+        os.close(fd)
+
+
 def file_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes; raises OSError."""
+    """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def replace(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Give a file new contents so that a reader sees the old or the new ones, whole."""
-    temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        with naming(path):
-            if durable:
-                write_synced(temporary, data)
-            else:
-                temporary.write_bytes(data)
-        reached(f"{path.name}.write")
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    reached(f"{path.name}.rename")
-    if durable:
-        sync_folder(path.parent)
-
-
-def link(source: Path, path: Path) -> None:
-    """Let `path` be the same bytes as `source`: a hard link, or else a copy."""
-    temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
-    try:
-        os.link(source, temporary)
-    except OSError:
-        shutil.copyfile(source, temporary)
-    os.replace(temporary, path)
-    # Renaming one name of a file onto another of the same file does nothing at all.
-    temporary.unlink(missing_ok=True)
-
-
-def publish(temporary: Path, final: Path) -> None:
-    """Rename a finished folder into place, durably, with all that is in it."""
-    sync_folder(temporary)
-    os.rename(temporary, final)
-    reached("folder.rename")
-    sync_folder(final.parent)
-    reached("folder.sync")
-
-
-def remove_folder(folder: Path) -> None:
-    """Remove a folder that this program made; a crash leaves a temporary name."""
-    doomed = folder.with_name(f"{TEMPORARY}{folder.name}-{uuid.uuid4().hex[:8]}")
-    if folder.name.startswith(TEMPORARY):
-        doomed = folder
-    else:
-        os.rename(folder, doomed)
-    shutil.rmtree(doomed)
-
-
-def clear_temporary(folder: Path) -> None:
-    """Remove what earlier crashes left under names that only we give."""
-    for leftover in folder.glob(TEMPORARY + "*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
-
-
-def create(path: Path, data: bytes) -> bool:
-    """Give a new file its contents, whole, unless the name is taken: then False."""
-    temporary = path.with_name(f"{TEMPORARY}{path.name}-{uuid.uuid4().hex[:8]}")
-    temporary.write_bytes(data)
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        return False
-    except OSError:
-        # No hard links here (exFAT, some network drives): nearly as good.
-        with contextlib.suppress(FileExistsError), path.open("xb") as file:
-            file.write(data)
-            return True
-        return False
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
+def copy(source: Path, path: Path) -> None:
+    """Create a file with the bytes of another, not synced."""
+    with source.open("rb") as data, naming(path), Output(path) as file:
+        shutil.copyfileobj(data, file, 1 << 20)
 
 
 def rename(source: Path, target: Path) -> None:
@@ -216,20 +195,29 @@ def rename(source: Path, target: Path) -> None:
     os.rename(source, target)
 
 
-def free_name(source: Path, folder: Path, taken: Container[str] = ()) -> str:
-    """The file's own name, or that with a number, as it is free in a folder.
-
-    `taken` are names to avoid although no file bears them now.
-    """
-    return next(
-        name
-        for name in names(source)
-        if name not in taken and not os.path.lexists(folder / name)
-    )
+def hard_link(source: Path, path: Path) -> None:
+    """Give a file one more name, which must be free."""
+    os.link(source, path)
 
 
-def names(source: Path) -> Iterator[str]:
-    """The file's own name, and then that with 2, 3 and so on."""
-    yield source.name
-    for number in count(2):
-        yield f"{source.stem}-{number}{source.suffix}"
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder that has nothing in it."""
+    os.rmdir(folder)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove a folder and all that is in it, if it is there; links are not followed."""
+    try:
+        with os.scandir(folder) as entries:
+            inside = [(Path(e), e.is_dir(follow_symlinks=False)) for e in entries]
+    except FileNotFoundError:
+        return
+    for path, is_folder in inside:
+        (remove_tree if is_folder else remove)(path)
+    os.rmdir(folder)

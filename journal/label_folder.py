@@ -18,7 +18,7 @@ import pwd
 from collections.abc import Container, Mapping
 from pathlib import Path
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk, names
 from onlinedpo.states.answers import version
 
 MAX_LABEL_FILE = 8 << 20
@@ -59,12 +59,12 @@ class LabelFolder:
         """Make the folders, and the guidelines unless there are some."""
         for folder in (self.todo, self.done, self.inbox):
             disk.make_folder(folder)
-            disk.clear_temporary(folder)
+            atomic.clear_temporary(folder)
         for hidden in self.done.glob(f"{_WITHDRAWN}*"):
             # A crash came between the move and the look: it may be somebody's.
             name = hidden.name.removeprefix(_WITHDRAWN)
-            disk.rename(hidden, self.done / disk.free_name(Path(name), self.done))
-        disk.create(self.guidelines, guidelines.encode())
+            disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
+        atomic.create(self.guidelines, guidelines.encode())
 
     def finish_moves(self, read: Mapping[str, bytes]) -> None:
         """Move what a crash left in todo/ after its answer had come into the journal.
@@ -83,7 +83,7 @@ class LabelFolder:
     def _finish_move(
         self, path: Path, digest: bytes, read: Mapping[str, bytes]
     ) -> None:
-        for name in disk.names(path):
+        for name in names.names(path):
             place, there = f"done/{name}", os.path.lexists(self.done / name)
             if read.get(place) == digest and not there:
                 disk.rename(path, self.done / name)
@@ -98,7 +98,7 @@ class LabelFolder:
 
     def offer(self, name: str, content: bytes) -> bool:
         """Put a file into todo/, unless one of this name is there."""
-        return disk.create(self.todo / name, content)
+        return atomic.create(self.todo / name, content)
 
     def finish(self, path: Path, name: str) -> str:
         """Move a file to done/; returns the name it got, empty where it is gone.
@@ -106,7 +106,7 @@ class LabelFolder:
         That is another name if somebody has just put a file there under this one.
         """
         if os.path.lexists(self.done / name):
-            name = disk.free_name(Path(name), self.done)
+            name = names.free_name(Path(name), self.done)
         try:
             disk.rename(path, self.done / name)
         except FileNotFoundError:
@@ -115,7 +115,7 @@ class LabelFolder:
 
     def free_name(self, path: Path, taken: Container[str]) -> str:
         """The name that a file will have in done/, where `taken` are not to be used."""
-        return disk.free_name(path, self.done, taken)
+        return names.free_name(path, self.done, taken)
 
     def withdraw(self, name: str, content: bytes) -> None:
         """Take a file out of todo/ that is not wanted any more.
@@ -129,27 +129,27 @@ class LabelFolder:
             # Moved first and looked at then: so no version saved meanwhile is lost.
             disk.rename(self.todo / name, hidden)
             if hidden.read_bytes() == content:
-                hidden.unlink()
+                disk.remove(hidden)
             else:
-                disk.rename(hidden, self.done / disk.free_name(Path(name), self.done))
+                disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
 
     def complain(self, path: Path, reason: str) -> None:
         """Put a note beside a file that says why it cannot be read."""
         note = _ERROR.format(name=path.name, reason=reason)
-        disk.replace(_note(path), note.encode(errors="replace"), durable=False)
+        atomic.replace(_note(path), note.encode(errors="replace"), durable=False)
 
     def forgive(self, path: Path) -> None:
         """Remove the note beside a file."""
-        _note(path).unlink(missing_ok=True)
+        disk.remove(_note(path))
 
     def receipt(self, path: Path, text: str) -> None:
         """Say beside a dropped file what became of it."""
         beside = path.with_name(path.name + ".receipt")
-        disk.replace(beside, text.encode(errors="replace"), durable=False)
+        atomic.replace(beside, text.encode(errors="replace"), durable=False)
 
     def withdraw_receipt(self, path: Path) -> None:
         """Remove what was said beside a dropped file that has gone to done/."""
-        path.with_name(path.name + ".receipt").unlink(missing_ok=True)
+        disk.remove(path.with_name(path.name + ".receipt"))
 
     def guidelines_digest(self) -> str:
         """SHA-256 of the guidelines as they are now; empty if there are none."""

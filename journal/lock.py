@@ -8,6 +8,7 @@ import socket
 import time
 from pathlib import Path
 
+from onlinedpo.journal import disk
 from onlinedpo.states.errors import RunLocked
 
 _LENGTH = 96
@@ -20,7 +21,7 @@ class Lock:
     def __init__(self, folder: Path) -> None:
         """Take the lock of a journal folder; raises `RunLocked`."""
         path = folder / "lock"
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = disk.open_lock(path)
         taken = self._take()
         if not taken:
             # `status` looks with a shared lock for an instant: that is no writer.
@@ -28,7 +29,7 @@ class Lock:
             taken = self._take()
         if not taken:
             pid, _, host = _read(os.pread(self._fd, _LENGTH, 0)).partition(" ")
-            os.close(self._fd)
+            disk.close(self._fd)
             on = f" on {host}" if host else ""
             raise RunLocked(
                 f"{folder.parent}: another process (pid {pid or '?'}{on}) writes this"
@@ -37,7 +38,7 @@ class Lock:
             )
         # For messages only; of one length, so that no rest of an older one stays.
         me = f"{os.getpid()} {socket.gethostname()}".encode()[: _LENGTH - 1]
-        os.pwrite(self._fd, me.ljust(_LENGTH - 1) + b"\n", 0)
+        disk.write_at_start(self._fd, me.ljust(_LENGTH - 1) + b"\n")
 
     def _take(self) -> bool:
         try:
@@ -50,7 +51,7 @@ class Lock:
     def release(self) -> None:
         """Give the lock back, also where a forked child has it open still."""
         fcntl.flock(self._fd, fcntl.LOCK_UN)
-        os.close(self._fd)
+        disk.close(self._fd)
 
 
 def holder(folder: Path) -> str | None:

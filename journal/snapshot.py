@@ -12,7 +12,7 @@ from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
 
-from onlinedpo.journal import codec, disk, frames
+from onlinedpo.journal import atomic, codec, frames
 from onlinedpo.journal.reader import Position, Reader, path_of
 from onlinedpo.states.errors import JournalError
 from onlinedpo.states.ledger import Ledger
@@ -35,7 +35,7 @@ def write(folder: Path, ledger: Ledger, position: Position) -> int:
         {"layout": _layout(), "length": position.length, "place": place, "is": values}
     )
     with contextlib.suppress(OSError):
-        disk.replace(folder / NAME, _digest(body) + body, durable=False)
+        atomic.replace(folder / NAME, _digest(body) + body, durable=False)
     return len(body)
 
 

@@ -7,14 +7,13 @@ own.  `append` returns only when the records are on the disk.
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
-from onlinedpo.journal import codec, disk, frames, snapshot
+from onlinedpo.journal import atomic, codec, disk, disk_errors, frames, snapshot
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.reader import (
@@ -130,7 +129,7 @@ class Journal:
     def close(self) -> None:
         """Give the run back."""
         if self._fd != -1:
-            os.close(self._fd)
+            disk.close(self._fd)
             self._fd = -1
         self._lock.release()
 
@@ -169,12 +168,12 @@ class Journal:
         segment = at.next_segment()
         path = path_of(self.folder, segment.number)
         try:
-            disk.replace(path, segment.encode())
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            atomic.replace(path, segment.encode())
+            fd = disk.open_to_append(path)
         except OSError as error:
             raise _io_error(f"{path}: {error.strerror}", error) from error
         if self._fd != -1:
-            os.close(self._fd)
+            disk.close(self._fd)
         self._fd = fd
         self._position = Position(
             at.run, segment.number, frames.SEGMENT_SIZE, at.number, segment.head
@@ -200,13 +199,8 @@ class Journal:
         digest = hashlib.sha256(tail.data).hexdigest()
         disk.make_folder(self._quarantine)
         kept = self._quarantine / f"{tail.path.stem}-{tail.offset}-{digest[:8]}.tail"
-        disk.replace(kept, tail.data)
-        fd = os.open(tail.path, os.O_WRONLY | os.O_CLOEXEC)
-        try:
-            os.ftruncate(fd, tail.offset)
-            disk.sync(fd)
-        finally:
-            os.close(fd)
+        atomic.replace(kept, tail.data)
+        disk.cut(tail.path, tail.offset)
         reached("tail.cut")
 
     def _untold(self) -> list[records.TailCut]:
@@ -240,4 +234,4 @@ class Journal:
 
 
 def _io_error(where: str, error: OSError) -> StorageError:
-    return disk.failed(f"the journal could not be written: {where}", error)
+    return disk_errors.failed(f"the journal could not be written: {where}", error)

@@ -9,7 +9,7 @@ import click
 from onlinedpo.cli import words
 from onlinedpo.cli.export import exported
 from onlinedpo.cli.inspect import journal_of
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.answers import sides
 from onlinedpo.states.errors import UsageError
@@ -91,10 +91,10 @@ def export(
         return
     exported.must_be_free(output)
     written = [output]
-    disk.replace(output, text.encode())
+    atomic.replace(output, text.encode())
     if format_ == "label-studio":
         written.append(output.with_suffix(".xml"))
-        disk.replace(written[-1], tasks.LABEL_STUDIO_CONFIG.encode())
+        atomic.replace(written[-1], tasks.LABEL_STUDIO_CONFIG.encode())
     click.echo(words.exported_line(len(waiting), written))
 
 

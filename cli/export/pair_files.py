@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk
 from onlinedpo.states.export import preferences
 from onlinedpo.states.export.preferences import Style
 from onlinedpo.states.visible import json_line
@@ -116,13 +116,13 @@ def whole(parent: Path) -> Iterator[Path]:
 
     Raises OSError.
     """
-    folder = parent / f"{disk.TEMPORARY}export-{uuid.uuid4().hex[:8]}"
+    folder = parent / f"{atomic.TEMPORARY}export-{uuid.uuid4().hex[:8]}"
     folder.mkdir()
     try:
         yield folder
         disk.sync_files([path for path in folder.rglob("*") if path.is_file()])
         for path in sorted(folder.iterdir()):
-            disk.publish(path, parent / path.name)
+            atomic.publish(path, parent / path.name)
     finally:
         shutil.rmtree(folder)
 
@@ -139,7 +139,7 @@ def _save(path: Path) -> None:
     """Put a folder as `datasets` saves it in the place of a stream of Arrow's."""
     import datasets
 
-    stream = path.rename(path.with_name(disk.TEMPORARY + path.name))
+    stream = path.rename(path.with_name(atomic.TEMPORARY + path.name))
     datasets.disable_progress_bars()
     datasets.Dataset.from_file(str(stream)).save_to_disk(str(path))
     stream.unlink()

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from onlinedpo.cli.label.pair import LabelFile, parse
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic
 from onlinedpo.journal.label_folder import MAX_LABEL_FILE
 from onlinedpo.journal.looks import Looks, Saved
 from onlinedpo.states.answers import Ask
@@ -62,10 +62,10 @@ class Shelf:
     def save(self, path: Path, data: bytes) -> None:
         """Give a file new contents: once this returns they are on the disk."""
         try:
-            disk.replace(path, data)
+            atomic.replace(path, data)
         except FileNotFoundError:
             # A run that starts clears away half-written files, and took ours for one.
-            disk.replace(path, data)
+            atomic.replace(path, data)
         self.look()
 
     def claim(self, ask: Ask) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.manifest import CONFIG as CONFIG
 from onlinedpo.journal.manifest import name_of
@@ -18,13 +18,13 @@ def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> No
 
     It is a cache of the checkpoint, made again at every start, so it is not synced.
     """
-    target.mkdir(parents=True, exist_ok=True)
-    disk.link(
+    disk.make_folder(target)
+    atomic.link(
         checkpoints / name_of(step) / "adapters.safetensors",
         target / "adapters.safetensors",
     )
     reached("adapters.rename")
-    disk.replace(target / CONFIG, config(step, settings), durable=False)
+    atomic.replace(target / CONFIG, config(step, settings), durable=False)
 
 
 def must_be_free(adapter_path: str | None) -> None:

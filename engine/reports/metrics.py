@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import Evaluated, Rewound, Step
@@ -35,8 +35,7 @@ def row_of(record: Step | Evaluated) -> dict[str, object]:
 
 def write(path: Path, record: Step | Evaluated) -> None:
     """Add a line.  The journal has it all: a lost line is made again at the start."""
-    with disk.naming(path), path.open("a") as file:
-        file.write(json.dumps(row_of(record)) + "\n")
+    disk.add_line(path, json.dumps(row_of(record)) + "\n")
 
 
 def catch_up(path: Path, journal: Path, ledger: Ledger) -> None:
@@ -48,7 +47,7 @@ def catch_up(path: Path, journal: Path, ledger: Ledger) -> None:
     if path.exists() and written[-1:] == ([json.dumps(row_of(last))] if last else []):
         return
     rows = [json.dumps(row_of(each)) + "\n" for each in standing(journal).reports]
-    disk.replace(path, "".join(rows).encode(), durable=False)
+    atomic.replace(path, "".join(rows).encode(), durable=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic
 from onlinedpo.journal.repair.sound_part import Piece
 from onlinedpo.states.answers import Ask, Vote, sides
 from onlinedpo.states.ledger import Ledger
@@ -94,5 +94,5 @@ def _open(ledger: Ledger, vote: Vote) -> bool:
 
 def _written(labels: Path, name: str, lines: Sequence[str]) -> Written:
     if lines:
-        disk.replace(labels / name, "".join(f"{line}\n" for line in lines).encode())
+        atomic.replace(labels / name, "".join(f"{line}\n" for line in lines).encode())
     return Written(name, len(lines))

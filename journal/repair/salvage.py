@@ -9,15 +9,15 @@ it people's answers in a form in which they can be taken in again.
 from __future__ import annotations
 
 import json
-import shutil
 import time
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.journal import codec, disk, frames, manifest
+from onlinedpo.journal import atomic, codec, disk, frames, manifest, names
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.lock import holder
@@ -65,21 +65,20 @@ def salvage(run: Path, new: Path) -> Salvaged:
     even the first frame can be read.
     """
     _must_be_possible(run, new)
-    disk.make_folder(new.parent)
-    half = new.with_name(f"{disk.TEMPORARY}{new.name}")
-    shutil.rmtree(half, ignore_errors=True)
+    half = atomic.make_temporary(new)
     try:
         salvaged = _make(run, half)
         reached("salvage.written")
-        disk.publish(half, new)
+        atomic.publish(half, new)
     except BaseException:
-        shutil.rmtree(half, ignore_errors=True)
+        with suppress(OSError):
+            disk.remove_tree(half)
         raise
     return salvaged
 
 
 def _must_be_possible(run: Path, new: Path) -> None:
-    if not disk.is_free(new):
+    if not names.is_free(new):
         raise UsageError(f"{new} exists already", hint="Give a new or an empty folder.")
     if new.resolve().is_relative_to(run.resolve()):
         raise UsageError(
@@ -99,7 +98,7 @@ def _make(run: Path, half: Path) -> Salvaged:
     journal = _Segments(half / "journal", uuid.uuid4().bytes)
     beside = half / LEFT_OUT
     disk.make_folder(beside.parent)
-    with beside.open("wb") as file:
+    with disk.Output(beside) as file:
         for piece in part.read():
             left.see(piece)
             if piece.sound:
@@ -185,13 +184,13 @@ def _keep(beside: Path) -> None:
         disk.sync_files([beside])
         disk.sync_folder(beside.parent)
     else:
-        shutil.rmtree(beside.parent)
+        disk.remove_tree(beside.parent)
 
 
 def _copy_guidelines(run: Path, half: Path) -> None:
     guidelines = LabelFolder(run / "labels").guidelines
     if guidelines.is_file():
-        disk.replace(LabelFolder(half / "labels").guidelines, guidelines.read_bytes())
+        atomic.replace(LabelFolder(half / "labels").guidelines, guidelines.read_bytes())
 
 
 class _Segments:

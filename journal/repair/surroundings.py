@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.repair.finding import Finding
@@ -61,7 +61,7 @@ def not_writable(run: Path) -> Iterator[Finding]:
 def leftovers(run: Path) -> Iterator[Finding]:
     """What crashes left, and what was set aside."""
     folders = ("", "journal", "checkpoints", "adapters", "quarantine")
-    left = [p for name in folders for p in (run / name).glob(f"{disk.TEMPORARY}*")]
+    left = [p for name in folders for p in (run / name).glob(f"{atomic.TEMPORARY}*")]
     if left:
         yield Finding(
             f"{len(left)} half-written files under temporary names, such as {left[0]}",

@@ -12,7 +12,7 @@ LINKS = Path(__file__).parents[1] / "links"
 PRELUDE = """
 import resource, signal, sys
 from pathlib import Path
-from onlinedpo.journal import disk, writer
+from onlinedpo.journal import atomic, disk, writer
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalError, OnlineDPOError, RunLocked
 from onlinedpo.states.lifecycle import by_table

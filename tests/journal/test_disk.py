@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk
 from tests.journal import processes
 
 REPLACE = """
-disk.replace(folder / "settings", b"new contents")
+atomic.replace(folder / "settings", b"new contents")
 say("done")
 """
 OLD, NEW = b"old, and of another length", b"new contents"
@@ -36,7 +36,7 @@ def test_a_replaced_file_has_its_old_or_its_new_contents(
     assert (code, lines) == (-signal.SIGKILL, [])
     assert (tmp_path / "settings").read_bytes() == contents
     assert (len(names(tmp_path)) == 3) == (contents == OLD)
-    disk.clear_temporary(tmp_path)
+    atomic.clear_temporary(tmp_path)
     assert names(tmp_path) == ["mine", "settings"]
 
 
@@ -44,10 +44,10 @@ def test_a_replaced_file_has_its_old_or_its_new_contents(
 def test_a_file_is_replaced_or_made(tmp_path: Path, durable: bool) -> None:
     """Whatever was there, and whoever has the old file open goes on reading that."""
     path = tmp_path / "settings"
-    disk.replace(path, OLD, durable=durable)
+    atomic.replace(path, OLD, durable=durable)
     with path.open("rb") as before:
-        disk.replace(path, NEW, durable=durable)
-        disk.replace(path, b"", durable=durable)
+        atomic.replace(path, NEW, durable=durable)
+        atomic.replace(path, b"", durable=durable)
         assert before.read() == OLD
     assert path.read_bytes() == b""
     assert names(tmp_path) == ["settings"]
@@ -60,9 +60,9 @@ def test_a_replacement_that_fails_leaves_the_old_file(
     """And no temporary one: here a folder is in the way, and then is missing."""
     (tmp_path / "settings" / "full").mkdir(parents=True)
     with pytest.raises(OSError):
-        disk.replace(tmp_path / "settings", NEW, durable=durable)
+        atomic.replace(tmp_path / "settings", NEW, durable=durable)
     with pytest.raises(FileNotFoundError):
-        disk.replace(tmp_path / "missing" / "settings", NEW, durable=durable)
+        atomic.replace(tmp_path / "missing" / "settings", NEW, durable=durable)
     assert names(tmp_path) == ["settings"]
     assert names(tmp_path / "settings") == ["full"]
 
@@ -92,7 +92,7 @@ def test_a_link_is_the_same_file(tmp_path: Path) -> None:
     path.write_bytes(OLD)
     with path.open("rb") as before:
         for _ in range(2):
-            disk.link(source, path)
+            atomic.link(source, path)
             assert path.samefile(source)
         assert before.read() == OLD
     assert names(tmp_path) == ["path", "source"]
@@ -114,7 +114,7 @@ def test_across_file_systems_a_link_is_a_copy(tmp_path: Path, elsewhere: Path) -
     try:
         for contents in (OLD, NEW):
             source.write_bytes(contents)
-            disk.link(source, elsewhere / "path")
+            atomic.link(source, elsewhere / "path")
             assert (elsewhere / "path").read_bytes() == contents
             assert not (elsewhere / "path").samefile(source)
             assert names(elsewhere) == ["path"]
@@ -128,22 +128,22 @@ def test_a_link_to_nothing_is_an_error(tmp_path: Path) -> None:
     """The old file stays."""
     (tmp_path / "path").write_bytes(OLD)
     with pytest.raises(FileNotFoundError):
-        disk.link(tmp_path / "missing", tmp_path / "path")
+        atomic.link(tmp_path / "missing", tmp_path / "path")
     assert (tmp_path / "path").read_bytes() == OLD
 
 
 def test_a_folder_is_published_whole_and_removed_whole(tmp_path: Path) -> None:
     """It appears under its name when all is in it; it never shrinks under its name."""
-    temporary = tmp_path / f"{disk.TEMPORARY}step-1"
+    temporary = tmp_path / f"{atomic.TEMPORARY}step-1"
     temporary.mkdir()
     disk.write_synced(temporary / "a", NEW)
-    disk.publish(temporary, tmp_path / "step-1")
+    atomic.publish(temporary, tmp_path / "step-1")
     assert names(tmp_path) == ["step-1"]
     assert (tmp_path / "step-1" / "a").read_bytes() == NEW
-    disk.remove_folder(tmp_path / "step-1")
+    atomic.remove_folder(tmp_path / "step-1")
     assert names(tmp_path) == []
     temporary.mkdir()
-    disk.remove_folder(temporary)
+    atomic.remove_folder(temporary)
     assert names(tmp_path) == []
 
 
@@ -153,9 +153,9 @@ def test_only_what_crashes_left_is_cleared(tmp_path: Path) -> None:
     for name in (*kept, ".tmp-file-1"):
         (tmp_path / name).write_bytes(b"")
     (tmp_path / ".tmp-folder" / "inner").mkdir(parents=True)
-    disk.clear_temporary(tmp_path)
+    atomic.clear_temporary(tmp_path)
     assert names(tmp_path) == kept
-    disk.clear_temporary(tmp_path / "missing")
+    atomic.clear_temporary(tmp_path / "missing")
 
 
 def test_temporary_names_never_meet(tmp_path: Path) -> None:
@@ -163,5 +163,5 @@ def test_temporary_names_never_meet(tmp_path: Path) -> None:
     for _ in range(3):
         processes.finish(REPLACE, tmp_path, ONLINEDPO_CRASH="settings.write@1")
     assert len(names(tmp_path)) == 3
-    disk.replace(tmp_path / "settings", NEW)
+    atomic.replace(tmp_path / "settings", NEW)
     assert (tmp_path / "settings").read_bytes() == NEW

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.lifecycle import by_table
 from tests.journal import kit
@@ -208,10 +208,10 @@ def test_files_are_durable_when_replace_and_publish_return(
     new = tmp_path / "new"
     new.mkdir()
     watch = Watch(monkeypatch)
-    disk.replace(tmp_path / "settings", b"1")
+    atomic.replace(tmp_path / "settings", b"1")
     watch.acknowledged()
     disk.write_synced(new / "a", b"2")
-    disk.publish(new, tmp_path / "final")
+    atomic.publish(new, tmp_path / "final")
     watch.acknowledged()
     assert (tmp_path / "final" / "a").read_bytes() == b"2"
     (tmp_path / "late").write_bytes(b"3")

@@ -1,0 +1,44 @@
+"""What to tell the user where the disk refuses."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from pathlib import Path
+
+from onlinedpo.states.errors import OnlineDPOError, StorageError
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+def failed(what: str, error: Exception) -> StorageError:
+    """The error to tell the user where `what` failed because the disk did."""
+    remedy = "Free space or repair the disk"
+    if getattr(error, "errno", None) in _REFUSED:
+        remedy = "Make it readable and writable for you"
+    return StorageError(
+        what,
+        hint=f"{remedy}, then start the run again: nothing that was acknowledged is"
+        " lost.",
+    )
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Let an OSError of the block name this file: one of a write names none."""
+    try:
+        yield
+    except OSError as error:
+        error.filename = str(path)
+        raise
+
+
+def told(error: OSError) -> OnlineDPOError:
+    """The error to tell the user where nobody nearer to it had more to say."""
+    what = f"{error.filename}: " if error.filename else ""
+    what += error.strerror or str(error)
+    if error.errno in (*_FULL, *_REFUSED, errno.EIO):
+        return failed(what, error)
+    return OnlineDPOError(what, hint="Nothing that was acknowledged is lost.")
