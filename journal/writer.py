@@ -113,15 +113,21 @@ class Journal:
     def append(self, batch: Sequence[records.Record]) -> None:
         """Put records on the disk, together or not at all, then fold them in.
 
-        Raises `JournalError` if they could not be written; nothing was folded then.
+        Raises `JournalError` if they could not be written, or do not fit the state:
+        then the journal is as it was, and takes no more.
         """
         began = time.perf_counter()
         if self._position.length > max(SEGMENT_LIMIT, 4 * self._snapshot):
             self._begin_segment()
+        before = self._position
         self._write(codec.encode(batch))
         self.seconds += time.perf_counter() - began
-        for record in batch:
-            self.ledger.fold(record)
+        try:
+            for record in batch:
+                self.ledger.fold(record)
+        except JournalError:
+            self._take_back(before)
+            raise
         # Cleared only here: a state that missed a written fact must not go on.
         self._poisoned = ""
         reached("state.move")
@@ -162,6 +168,15 @@ class Journal:
         self._position = Position(
             at.run, at.segment, at.length + len(data), at.number + 1, chain
         )
+
+    def _take_back(self, before: Position) -> None:
+        """Cut off the last frame: nobody could read past it, and nobody knows of it."""
+        path = path_of(self.folder, before.segment)
+        try:
+            disk.cut(path, before.length)
+        except OSError as error:
+            raise _io_error(f"{path}: {error.strerror}", error) from error
+        self._position = before
 
     def _begin_segment(self) -> None:
         at = self._position

@@ -48,6 +48,22 @@ def test_a_journal_opens_as_it_was_closed(folder: Path) -> None:
     assert (ledger.steps, ledger.next_ticket, ledger.turns) == (3, 3, {})
 
 
+def test_a_batch_that_does_not_fit_the_state_is_taken_back(folder: Path) -> None:
+    """A defect of ours must not leave a journal that nobody can read any more."""
+    kit.write(folder, [[[facts.run_opened()]]])
+    with Journal.open(folder, {}, by_table) as journal:
+        journal.append([facts.dropped(0)])
+        before = kit.files(folder)
+        with pytest.raises(IllegalMove):
+            journal.append([facts.dropped(1), facts.submitted(0)])
+        assert kit.files(folder) == before
+        with pytest.raises(JournalError, match="frame 3 was interrupted"):
+            journal.append([facts.dropped(1)])
+    with Journal.open(folder, {}, by_table) as journal:
+        assert journal.ledger.next_ticket == 1
+        assert not journal.cuts
+
+
 def test_a_process_that_writes_nothing_leaves_a_sound_journal(folder: Path) -> None:
     """Segments of a header alone are as good as any."""
     kit.write(folder, [[], [], [[facts.run_opened()]], []])
