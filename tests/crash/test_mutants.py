@@ -1,0 +1,68 @@
+"""The tests have teeth: whatever safeguard is left out, they fail.
+
+`pytest -m slow tests/crash/test_mutants.py` breaks a copy of the program in one place
+at a time and runs the quick tier of the fault tests on it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import Count
+from tests.crash.mutants import MUTANTS, Mutant, copy_of_the_program
+
+SUITE = ("tests/crash", "tests/journal", "tests/engine/test_checkpoint.py")
+"""What is run on each mutant; it must pass on the program as it is."""
+
+
+def suite(copy: Path) -> subprocess.CompletedProcess[str]:
+    """Run the tests on a copy until one fails."""
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-x", "-n", "0"),
+            *("-p", "no:cacheprovider", "--tb=line", *SUITE),
+            # That one holds the texts of the mutants against the program as it is.
+            "--ignore=tests/crash/test_mutants.py",
+        ],
+        cwd=copy,
+        env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_every_mutant_is_a_change_of_the_program(tmp_path: Path) -> None:
+    """The text that each one replaces stands there, once."""
+    copy = copy_of_the_program(tmp_path / "copy")
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 12
+    for mutant in MUTANTS:
+        before = (copy / mutant.path).read_text()
+        mutant.put_into(copy)
+        compile((copy / mutant.path).read_text(), mutant.path, "exec")
+        (copy / mutant.path).write_text(before)
+
+
+@pytest.mark.slow
+def test_the_copy_passes_as_it_is(tmp_path: Path) -> None:
+    """Or else the mutants would fail for being copies."""
+    done = suite(copy_of_the_program(tmp_path / "copy"))
+    assert done.returncode == 0, done.stdout[-3000:]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[m.name for m in MUTANTS])
+def test_a_program_without_it_fails(
+    mutant: Mutant, tmp_path: Path, count: Count
+) -> None:
+    """Tests fail, rather than not being found or not being able to run."""
+    copy = copy_of_the_program(tmp_path / "copy")
+    mutant.put_into(copy)
+    done = suite(copy)
+    assert done.returncode == 1, f"survives:\n{done.stdout[-3000:]}"
+    print(done.stdout.splitlines()[-2])
+    count("mutants killed", 1)
