@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,6 +13,7 @@ import click
 from onlinedpo.cli import words
 from onlinedpo.cli.figures import plain, told
 from onlinedpo.cli.inspect import journal_of
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.answers import Side
 from onlinedpo.states.measuring import agreement as measures
@@ -48,7 +48,10 @@ def agreement(run_folder: Path, as_json: bool) -> None:
     """
     records = Reader(journal_of(run_folder)).records()
     facts = _facts(AnswersGiven.collect(records))
-    click.echo(json.dumps(facts, indent=2) if as_json else _text(run_folder, facts))
+    if as_json:
+        say_json(facts)
+    else:
+        say(_text(run_folder, facts))
 
 
 def _facts(given: AnswersGiven) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import click
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.options import SettingsCommand, settings_options, title
 from onlinedpo.cli.sources import Source, sources, together
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.cli.words import safe
 from onlinedpo.journal import snapshot
 from onlinedpo.states import given
@@ -73,9 +74,9 @@ def config(
         settings, before, found = _of_run(run_folder, found)
     origins = _origins(before, found)
     if as_json:
-        click.echo(json.dumps(_facts(settings, origins, found), indent=2))
+        say_json(_facts(settings, origins, found))
     else:
-        click.echo("\n".join([*_yaml(settings, origins), *_notes(found)]))
+        say("\n".join([*_yaml(settings, origins), *_notes(found)]))
 
 
 def _of_run(

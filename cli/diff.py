@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from onlinedpo.cli.inspect import journal_of
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.cli.words import derived_line, percent, safe
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.differences import Differences, Outline, Parting, compare
@@ -37,9 +37,9 @@ def diff(one: Path, other: Path, as_json: bool) -> None:
     """
     found = compare(_outline(one), _outline(other))
     if as_json:
-        click.echo(json.dumps(_facts(found), indent=2))
+        say_json(_facts(found))
     else:
-        click.echo(_text(safe(str(one)), safe(str(other)), found))
+        say(_text(safe(str(one)), safe(str(other)), found))
 
 
 def _outline(folder: Path) -> Outline:

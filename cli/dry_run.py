@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from onlinedpo.cli.story import words as story
+from onlinedpo.cli.terminal import say
 from onlinedpo.states import records as r
 from onlinedpo.states.selection import tickets_of
 
@@ -23,7 +22,7 @@ def show(folder: Path | None, wanted: Mapping[str, Any], watch: Progress) -> int
 
     found = dry_run(folder, wanted, watch)
     watch.close()
-    click.echo("\n".join(_lines(found)))
+    say("\n".join(_lines(found)))
     return 130 if watch.asked_to_stop() else 0
 
 

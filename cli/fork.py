@@ -9,6 +9,7 @@ import click
 
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.options import SettingsCommand, given, settings_options
+from onlinedpo.cli.terminal import say
 from onlinedpo.cli.words import safe
 from onlinedpo.states.errors import UsageError
 
@@ -84,7 +85,7 @@ def fork(
         labels=labels,
         rejudged=rejudged,
     )
-    click.echo(_text(run_folder, new_folder, done, labels))
+    say(_text(run_folder, new_folder, done, labels))
 
 
 def _only_one(run_folder: Path) -> Path:

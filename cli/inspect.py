@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from pathlib import Path
@@ -12,6 +11,7 @@ import click
 
 from onlinedpo.cli import words
 from onlinedpo.cli.status_text import status_text
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.journal import snapshot
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.reader import begun
@@ -36,9 +36,10 @@ def status(run_folder: Path, as_json: bool) -> None:
         "frames": end.number if end else 0,
         "head": end.chain.hex() if end else None,
     }
-    click.echo(
-        json.dumps(facts, indent=2) if as_json else status_text(run_folder, facts)
-    )
+    if as_json:
+        say_json(facts)
+    else:
+        say(status_text(run_folder, facts))
 
 
 def journal_of(folder: Path) -> Path:

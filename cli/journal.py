@@ -11,7 +11,7 @@ import click
 
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.repair import doctor, salvage
-from onlinedpo.cli.story.words import as_json
+from onlinedpo.cli.terminal import as_json, say
 from onlinedpo.journal import codec, frames, manifest
 from onlinedpo.journal.reader import Place, Reader, Tail, segments
 from onlinedpo.journal.repair.sound_part import Piece, SoundPart
@@ -56,15 +56,15 @@ def verify(run_folder: Path) -> None:
             read[path] = [*read.get(path, [])[:1], frame]
     finally:
         for path in _reached(folder, reader):
-            click.echo(_segment_line(path, read.get(path, [])))
+            say(_segment_line(path, read.get(path, [])))
     at = reader.position
     if at is None:
         raise UsageError(f"{folder} holds no segment", hint="No run has begun here.")
     for found in reversed(sound):
-        click.echo(f"{found.path.name} was made after frame {found.frame}, as it says")
+        say(f"{found.path.name} was made after frame {found.frame}, as it says")
     if reader.tail:
-        click.echo(_tail_line(reader.tail))
-    click.echo(f"sound; head of the chain after frame {at.number}:\n{at.chain.hex()}")
+        say(_tail_line(reader.tail))
+    say(f"sound; head of the chain after frame {at.number}:\n{at.chain.hex()}")
 
 
 def _reached(folder: Path, reader: Reader) -> Iterator[Path]:
@@ -166,7 +166,7 @@ def _pieces(folder: Path, *, decoded: bool) -> Iterator[Piece]:
             batch = codec.decode(frame.payload) if decoded else []
         yield Piece(place, frame.payload, batch, sound=True)
     if reader.tail:
-        click.echo(_tail_line(reader.tail), err=True)
+        say(_tail_line(reader.tail), err=True)
 
 
 def _past_damage(folder: Path) -> Iterator[Piece]:

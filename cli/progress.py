@@ -16,6 +16,7 @@ from rich.text import Text
 from onlinedpo.cli import words
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import Evaluated, Step
+from onlinedpo.states.visible import visible
 
 
 class Progress:
@@ -70,7 +71,7 @@ class Progress:
 
     def doing(self, what: str, ledger: Ledger | None = None) -> None:
         """Show what the run does now."""
-        self._doing, self._waiting, self._ledger = what, 0, ledger
+        self._doing, self._waiting, self._ledger = words.safe(what), 0, ledger
         self._refresh(ledger)
 
     def said(self, line: str) -> None:
@@ -99,13 +100,14 @@ class Progress:
         """Say, once for each number of files, that they wait and where."""
         if files != self._waiting:
             self._waiting = files
-            self._console.print(Text(words.waiting_line(files, folder), style="bold"))
+            line = words.safe(words.waiting_line(files, folder))
+            self._console.print(Text(line, style="bold"))
         self._doing = "waiting for people"
         self._refresh(self._ledger)
 
     def summary(self, ledger: Ledger) -> None:
         """Print what came out."""
-        self._console.print(words.summary(self._folder, ledger), markup=False)
+        self._console.print(Text(visible(words.summary(self._folder, ledger))))
 
     # -- drawing ------------------------------------------------------------------
 

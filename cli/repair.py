@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from onlinedpo.cli.terminal import say
 from onlinedpo.cli.words import safe
 from onlinedpo.journal.repair import doctor as doctors
 from onlinedpo.journal.repair import salvage as salvaging
@@ -43,9 +44,9 @@ def doctor(run_folder: Path) -> int:
     findings = [*diagnosis.findings, *_config(run, diagnosis.settings)]
     findings.sort(key=lambda finding: not finding.stops)
     stops = any(finding.stops for finding in findings)
-    click.echo(_summary(run, diagnosis, findings, stops=stops))
+    say(_summary(run, diagnosis, findings, stops=stops))
     for number, finding in enumerate(findings, start=1):
-        click.echo(_told(number, finding))
+        say(_told(number, finding))
     return JournalError.exit_code if stops else 0
 
 
@@ -125,7 +126,7 @@ def salvage(run_folder: Path, new_folder: Path) -> None:
     done = salvaging.salvage(run_folder, new_folder)
     RunFolder(new_folder).write_config(given.in_force(done.settings))
     for line in _made(run_folder, new_folder, done):
-        click.echo(line)
+        say(line)
 
 
 def _made(run: Path, new: Path, done: Salvaged) -> Iterator[str]:

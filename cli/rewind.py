@@ -8,6 +8,7 @@ import click
 
 from onlinedpo.cli import words
 from onlinedpo.cli.inspect import journal_of
+from onlinedpo.cli.terminal import say
 
 
 @click.command()
@@ -33,4 +34,4 @@ def rewind(run_folder: Path, to: int) -> None:
 
     with take_up(RunFolder(run_folder), Silent()) as journal:
         done = go_back(journal, to)
-    click.echo(words.rewound_text(run_folder, to, done.undone, done.corrected))
+    say(words.rewound_text(run_folder, to, done.undone, done.corrected))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from onlinedpo.cli import words
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.journal import runs_below, snapshot
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.reader import begun
@@ -54,13 +54,13 @@ def runs(folder: Path | None, as_json: bool) -> None:
     found.sort(key=lambda facts: (-(facts["written"] or 0.0), facts["run"]))
     for error in unreadable:
         where = words.safe(str(error.filename))
-        click.echo(f"{where} could not be read: {error.strerror}", err=True)
+        say(f"{where} could not be read: {error.strerror}", err=True)
     if as_json:
-        click.echo(json.dumps(found, indent=2))
+        say_json(found)
     elif found:
         _show(found)
     else:
-        click.echo(f"there is no run below {words.safe(str(below))}")
+        say(f"there is no run below {words.safe(str(below))}")
 
 
 def _facts(run: Path) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _show(found: list[dict[str, Any]]) -> None:
 
     # A pipe is not cut or folded at the width of anything.
     wide = None if sys.stdout.isatty() else 10_000
-    console = Console(highlight=False, width=wide, markup=False)
+    console = Console(highlight=False, width=wide, markup=False, emoji=False)
     console.print(_table(found))
     for facts in found:
         if facts["error"]:

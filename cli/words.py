@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -11,15 +10,7 @@ from typing import Any
 
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import Derived, Evaluated, Step
-
-
-def safe(text: str, *, width: int = 0) -> str:
-    """Model text for a terminal: one line, no control sequences, perhaps cut."""
-    plain = " ".join(text.split())
-    plain = "".join(
-        c if unicodedata.category(c)[0] != "C" else repr(c)[1:-1] for c in plain
-    )
-    return plain[: width - 1] + "…" if width and len(plain) > width else plain
+from onlinedpo.states.visible import safe as safe
 
 
 def mean(steps: Sequence[Step], name: str) -> float:

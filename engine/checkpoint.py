@@ -26,18 +26,20 @@ from onlinedpo.journal.manifest import (
     name_of,
     sealed,
 )
+from onlinedpo.journal.present import listed
 
 KEEP = 2
 """Checkpoints that stay: the newest, and one to fall back on."""
 
 
 def load(found: Manifest) -> tuple[Tensors, Tensors] | None:
-    """(adapter, optimizer) tensors, in memory, or None if a byte is not right."""
+    """(adapter, optimizer) tensors, in memory, or None if a byte is not right.
+
+    Raises OSError or `StorageError` where that cannot be told.
+    """
     if found.wrong_file():
         return None
     adapter, optimizer = (_load(found.path / name) for name in (ADAPTER, OPTIMIZER))
-    # MLX loads lazily: the file may be pruned later.
-    mx.eval(adapter, optimizer)
     return (adapter, optimizer) if state_of(adapter, optimizer) == found.state else None
 
 
@@ -94,7 +96,7 @@ def write(folder: Path, adapter: Tensors, optimizer: Tensors) -> dict[str, str]:
 
 def prune(folder: Path, newest: int) -> None:
     """Remove all but the newest committed checkpoints."""
-    for path in sorted(folder.glob("step-*"), reverse=True)[KEEP:]:
+    for path in [*reversed(listed(folder, "step-*"))][KEEP:]:
         if path.name != name_of(newest):
             atomic.remove_folder(path)
             reached("checkpoint.prune")
@@ -112,6 +114,26 @@ def _telling(folder: Path, step: int) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def reading() -> Iterator[None]:
+    """Say what a checkpoint that cannot be read within the block means for the run.
+
+    It may be sound: it is neither passed over nor set aside.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = f"a checkpoint could not be read: {error.filename}: {error.strerror}"
+        otherwise = " Or move its folder away: its steps are then applied again."
+        raise disk_errors.failed(what, error, otherwise) from error
+
+
 def _load(path: Path) -> Tensors:
-    tensors: Any = mx.load(str(path))
+    try:
+        tensors: Any = mx.load(str(path))
+        # MLX loads lazily: the file may be pruned later.
+        mx.eval(tensors)
+    except RuntimeError as error:
+        # Its bytes were right a moment ago: nothing is wrong with what is in it.
+        raise disk_errors.failed(f"{path} could not be read: {error}", error) from error
     return dict(tensors)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from onlinedpo.engine.judges.choosing import candidate
 from onlinedpo.engine.run_folder import RunFolder
-from onlinedpo.journal import atomic, disk, forking, manifest, names, other_labels
+from onlinedpo.journal import disk, forking, manifest, names, other_labels
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.forking import Source
+from onlinedpo.journal.making import making
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
 from onlinedpo.states.errors import UsageError
@@ -67,8 +67,8 @@ def fork(
         )
     source = forking.read(run.journal)
     _must_be_a_run(run, source)
-    half = RunFolder(atomic.make_temporary(new.path))
-    try:
+    with making(new.path) as path:
+        half = RunFolder(path)
         with Journal.create(half.journal, uuid.uuid4().bytes, by_table) as journal:
             if labels == "same":
                 forked = _same(run, half, source, journal, wanted, at)
@@ -80,11 +80,6 @@ def fork(
                 disk.make_folder(half.labels)
         half.write_config(settings)
         reached("fork.written")
-        atomic.publish(half.path, new.path)
-    except BaseException:
-        with suppress(OSError):
-            disk.remove_tree(half.path)
-        raise
     return forked
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from onlinedpo.engine import offline
+from onlinedpo.engine.fruitless import taught_nothing
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.operations import apply, judge, sample, submit, take_win_rate
 from onlinedpo.engine.people import operations as people
@@ -44,6 +45,8 @@ def run(
         metrics.catch_up(opened.folder.metrics, opened.folder.journal, opened.ledger)
         with reporting(opened), suppress(JudgeLeft):
             train(opened)
+        if told := taught_nothing(opened):
+            watch.said(told)
     return opened.ledger
 
 

@@ -63,6 +63,7 @@ def take(run: Run) -> None:
     run.watch.doing(f"taking {wanted} pairs from the file", ledger)
     end = end_of_turn(run.policy.tokenizer)
     batch: list[Record] = []
+    passed: set[int] = set()
     taken = 0
     for turn in next_turns(ledger, run.order):
         if taken == wanted:
@@ -75,7 +76,8 @@ def take(run: Run) -> None:
             batch.append(pair)
         else:
             batch.append(too_long(turn.ticket, length, settings.max_seq_length))
-            if not taken and len(batch) >= len(run.prompts.pairs):
+            passed.add(turn.prompt)
+            if len(passed) == len(run.prompts.pairs):
                 raise nothing_fits("pair", settings.max_seq_length)
     run.journal.append(batch)
 

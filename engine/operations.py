@@ -43,6 +43,7 @@ def sample(run: Run) -> None:
     wanted = due.to_sample(ledger, settings)
     run.watch.doing(f"sampling {wanted} prompts", ledger)
     batch: list[Record] = []
+    passed: set[int] = set()
     drawn: list[tuple[NextTurn, Request]] = []
     for turn in next_turns(ledger, run.order):
         if len(drawn) == wanted:
@@ -53,7 +54,8 @@ def sample(run: Run) -> None:
             drawn.append((turn, Request(prompt, keys)))
         else:
             batch.append(too_long(turn.ticket, len(prompt), settings.max_seq_length))
-            if not drawn and len(batch) >= len(run.prompts.train):
+            passed.add(turn.prompt)
+            if len(passed) == len(run.prompts.train):
                 raise nothing_fits("prompt", settings.max_seq_length)
     for start in range(0, len(drawn), settings.batch_size):
         part = drawn[start : start + settings.batch_size]

@@ -24,10 +24,11 @@ from onlinedpo.engine.training.learner import Learner
 from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.engine.training.probe import repeats
 from onlinedpo.journal import atomic, disk, manifest, names
+from onlinedpo.journal.making import making
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import UsageError
+from onlinedpo.states.errors import StorageError, UsageError
 from onlinedpo.states.given import in_force
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import RunOpened
@@ -73,7 +74,8 @@ def rebuild(
             hint=f"Give --to a number from 1 to {ledger.steps}.",
         )
     learner, unpromised = _learner(begun, ledger, settings, model, watch)
-    found, _ = manifest.find(run.checkpoints)
+    # They are only compared with: what cannot be read is left out.
+    found, _ = manifest.find(run.checkpoints, lambda error: None)
     checkpoints = {m.step: m for m in found}
     first, digests, apart = None, 0, dict[int, float]()
     for again in retake(
@@ -139,7 +141,10 @@ def _learner(
 
 def _distance(found: Manifest, learner: Learner) -> float:
     """The largest difference between two numbers of a checkpoint and of what came."""
-    there = checkpoint.load(found)
+    try:
+        there = checkpoint.load(found)
+    except (OSError, StorageError):
+        there = None
     if there is None:
         return float("nan")
     here = (learner.policy.trainable(), learner.state())
@@ -169,8 +174,7 @@ def _must_be_free(into: Path, run: RunFolder) -> None:
 
 def _write(into: Path, step: int, learner: Learner, settings: Settings) -> None:
     """The adapter in mlx-lm's format and the optimizer's state, all at once."""
-    temporary = atomic.make_temporary(into)
-    files = checkpoint.write(temporary, learner.policy.trainable(), learner.state())
-    atomic.replace(temporary / export.CONFIG, export.config(step, settings))
-    disk.sync_files([temporary / name for name in files])
-    atomic.publish(temporary, into)
+    with making(into) as half:
+        files = checkpoint.write(half, learner.policy.trainable(), learner.state())
+        atomic.replace(half / export.CONFIG, export.config(step, settings))
+        disk.sync_files([half / name for name in files])

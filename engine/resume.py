@@ -60,7 +60,8 @@ def _newest(
     folder: RunFolder, ledger: Ledger, learner: Learner, watch: Observer
 ) -> int:
     """Load the newest committed checkpoint that is whole; returns its step, or 0."""
-    sound, damaged = manifest.find(folder.checkpoints)
+    with checkpoint.reading():
+        sound, damaged = manifest.find(folder.checkpoints)
     for path in damaged:
         _set_aside(folder, path, "its manifest is damaged", watch)
     for found in sound:
@@ -77,7 +78,8 @@ def _newest(
 
 
 def _load(found: Manifest, learner: Learner) -> bool:
-    tensors = checkpoint.load(found)
+    with checkpoint.reading():
+        tensors = checkpoint.load(found)
     if tensors is not None:
         learner.restore(*tensors)
     return tensors is not None

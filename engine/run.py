@@ -40,7 +40,9 @@ class Run:
     patient: bool = True
     """Whether to wait for people where only they can go on."""
     fruitless: int = 0
-    """Rounds in a row, in this process, that gave no label."""
+    """Batches in a row, in this process, of which nothing came."""
+    newest: int = 0
+    """The first ticket of the last of them."""
 
     @property
     def ledger(self) -> Ledger:

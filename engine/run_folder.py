@@ -13,6 +13,8 @@ import yaml
 
 from onlinedpo.engine.settings_file import read_settings as read_settings
 from onlinedpo.journal import atomic, disk, disk_errors
+from onlinedpo.journal.lock import Lock
+from onlinedpo.journal.present import NO_FILE, is_there, listed
 from onlinedpo.journal.reader import begun
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
@@ -79,19 +81,24 @@ class RunFolder:
             raise UsageError(
                 f"{self.path} is a file", hint="Give a folder for the run."
             )
-        kept = sorted(self.checkpoints.glob("step-*"))
+        for part in (self.journal, self.checkpoints, self.adapters, self.labels):
+            if part.is_symlink() and not part.exists():
+                raise StorageError(
+                    f"{part} is a link to {os.readlink(part)}, which is not there",
+                    hint="Mount the disk that it lies on, or make the link anew.",
+                )
+        kept = listed(self.checkpoints, "step-*")
         if kept and not self.has_journal():
             raise JournalDamaged(
                 f"{self.journal} holds no journal, but {kept[-1]} was made by a run",
                 hint="Put the journal folder back from a copy. Without it the run is"
                 " lost; to begin another one, give a new folder.",
             )
-        ours = self.has_journal() or self.config.exists() or self.journal.exists()
         # A crash may have left a half-written config under a temporary name.
         others = self.path.exists() and any(
             not path.name.startswith(atomic.TEMPORARY) for path in self.path.iterdir()
         )
-        if others and not ours:
+        if others and self.is_fresh():
             raise UsageError(
                 f"{self.path} holds other files and no run",
                 hint="Give an empty or new folder for the run.",
@@ -117,32 +124,47 @@ class RunFolder:
         then of what was not there before.
         """
         fresh = self.is_fresh()
+        lock: Lock | None = None
         try:
-            disk.make_folder(self.path)
-            # First, so that a crash from here on is resumed without any argument.
-            self.write_config(settings)
-            return Journal.create(self.journal, uuid.uuid4().bytes, LiveMachine())
-        except (OSError, StorageError) as error:
-            if fresh:
-                self.unmake()
-            if isinstance(error, StorageError):
+            disk.make_folder(self.journal)
+            # Before anything is written: another process may begin a run here too.
+            lock = Lock(self.journal)
+            if not self.has_journal():
+                # First, so that a crash from here on is resumed without any argument.
+                self.write_config(settings)
+            return Journal.create(self.journal, uuid.uuid4().bytes, LiveMachine(), lock)
+        except BaseException as error:
+            if fresh and isinstance(error, OSError | StorageError):
+                self.unmake(ours=lock is not None)
+            if lock:
+                lock.release()
+            if not isinstance(error, OSError):
                 raise
             reason = f"{self.path} could not be made: {error.strerror}"
             raise disk_errors.failed(reason, error) from error
 
     def is_fresh(self) -> bool:
         """Whether nothing of a run is here, not even of one that was begun only."""
-        return not self.config.exists() and not self.journal.exists()
+        return not is_there(self.config) and not is_there(self.journal)
 
-    def unmake(self) -> None:
-        """Take away what a run made that could not begin, for which nothing is said."""
+    def unmake(self, *, ours: bool = True) -> None:
+        """Take away what a run made that could not begin, for which nothing is said.
+
+        What is not `ours`, since another process has the lock, stays.
+        """
         with suppress(OSError):
-            disk.remove(self.config)
-            disk.remove_tree(self.journal)
+            if ours:
+                disk.remove(self.config)
+                disk.remove_tree(self.journal)
+            elif self.journal.exists():
+                disk.remove_empty(self.journal)
             disk.remove_empty(self.path)
 
-    def tidy(self) -> None:
+    def tidy(self, adapter_path: str | None = None) -> None:
         """Remove what a crash left half-written; only the run's writer may."""
+        if adapter_path:
+            # Others may have files there, too.
+            atomic.clear_files(Path(adapter_path))
         for folder in (
             *(self.path, self.journal, self.checkpoints),
             *(self.adapters, self.quarantine),
@@ -150,10 +172,16 @@ class RunFolder:
             atomic.clear_temporary(folder)
 
     def read_config(self) -> dict[str, Any]:
-        """The settings written in config.yaml; empty if it is not there."""
+        """The settings written in config.yaml; empty if it is not there.
+
+        Raises `UsageError`, and `StorageError` where the disk does not give them.
+        """
         try:
-            return read_settings(self.config) if self.config.exists() else {}
+            return read_settings(self.config) if is_there(self.config) else {}
         except UsageError as error:
+            why = error.__cause__
+            if isinstance(why, OSError) and not isinstance(why, NO_FILE):
+                raise disk_errors.failed(str(error), why) from error
             if not self.has_journal():
                 raise
             raise UsageError(
@@ -165,7 +193,7 @@ class RunFolder:
     def write_config(self, settings: Settings) -> None:
         """Write the settings down, unless the file says the same already."""
         wanted = settings.as_dict()
-        if self.config.exists() and self.read_config() == wanted:
+        if is_there(self.config) and self.read_config() == wanted:
             return
         head = "# The settings of this run, resolved. See: onlinedpo run --help\n"
         text = head + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)

@@ -8,6 +8,7 @@ completions of one prompt share its prefill.
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,8 +20,9 @@ from mlx_lm.models.cache import make_prompt_cache
 from mlx_lm.sample_utils import apply_min_p, apply_top_k, apply_top_p
 
 from onlinedpo.engine.models import chat
+from onlinedpo.engine.tensors import scalar
 from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import UsageError
+from onlinedpo.states.errors import TrainingDiverged, UsageError
 from onlinedpo.states.records import Completion
 
 _PREFILL = 2048
@@ -40,11 +42,23 @@ class Request:
 class Sampler:
     """Draws completions as the settings say."""
 
-    def __init__(self, model: nn.Module, tokenizer: Any, settings: Settings) -> None:
-        """Sample from `model`; the tokenizer names every id that ends a turn."""
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer: Any,
+        settings: Settings,
+        *,
+        strict: bool = True,
+    ) -> None:
+        """Sample from `model`; the tokenizer names every id that ends a turn.
+
+        Where it gives NaN for probabilities, a `strict` sampler raises
+        `TrainingDiverged`; another one draws nonsense.
+        """
         self._model = model
         self._tokenizer = tokenizer
         self._settings = settings
+        self._strict = strict
         self._eos = sorted(int(i) for i in tokenizer.eos_token_ids)
 
     def on(self, model: nn.Module) -> Sampler:
@@ -94,6 +108,9 @@ class Sampler:
                     tokens[i].append(int(response.token))
                     if not response.finish_reason:
                         continue
+                    # Once there, NaN is in the state after every later token too.
+                    if self._strict and math.isnan(scalar(response.logprobs[0])):
+                        raise _no_numbers()
                     finish[i] = response.finish_reason
                     mates = [j for j, place in enumerate(owner) if place == owner[i]]
                     if finished and all(finish[j] for j in mates):
@@ -157,6 +174,14 @@ class Sampler:
             )
 
         return draw
+
+
+def _no_numbers() -> TrainingDiverged:
+    return TrainingDiverged(
+        "nothing can be sampled: the model's probabilities are not numbers (NaN)",
+        hint="Before the first step that is the model's own fault; after it training"
+        " has diverged: start a new run with a lower learning_rate or beta.",
+    )
 
 
 def must_be_batched(model: nn.Module) -> None:

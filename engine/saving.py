@@ -37,6 +37,8 @@ def save_if_due(run: Run, step: int) -> str:
         due = run.clock.save_cost <= CHECKPOINT_SHARE * (began - run.clock.saved_at)
     if not due and not last:
         return ""
+    # Else the folder would be made anew where the run lay before it was moved.
+    run.journal.lock.must_hold()
     state = checkpoint.save(
         run.folder.checkpoints,
         step,

@@ -17,6 +17,10 @@ from onlinedpo.states.foreign.read import Given, read
 
 _HINT = "A settings file is lines such as 'batch_size: 8'."
 _MOST_NODES = 100_000
+_LARGEST = 1 << 20
+"""Bytes of a settings file; what is larger is something else, such as the data."""
+_LONGEST_NUMBER = 3500
+"""Characters of a whole number, in any base: Python prints 4300 digits at most."""
 _PATHS = (
     *("model", "data", "judge", "adapter_path", "offline_pairs", "chat_template"),
     *("resume_adapter_file", "reference_model_path"),
@@ -27,10 +31,24 @@ _PATHS = (
 class _Loader(yaml.SafeLoader):
     """YAML in which 1e-5 is a number, as mlx-lm reads it; YAML 1.1 has it as text."""
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """A node's value; where PyYAML trips over it, an error that has the line."""
+        line = node.start_mark.line + 1
+        if node.tag.endswith(":int") and len(node.value) > _LONGEST_NUMBER:
+            raise _NoValue("the number is too large", line)
+        try:
+            return super().construct_object(node, deep)
+        except _NoValue:
+            raise
+        except ValueError as error:  # A date that is none, a number of 5000 digits.
+            raise _NoValue(str(error).partition(";")[0], line) from error
+        except (AttributeError, LookupError, OverflowError, TypeError) as error:
+            raise _NoValue(f"it is no {node.tag.rpartition(':')[2]}", line) from error
+
 
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+"),
+    re.compile(r"[-+]?[0-9][0-9_]*[eE][-+]?[0-9]+$"),
     list("-+0123456789"),
 )
 
@@ -43,7 +61,14 @@ def read_settings(path: Path) -> dict[str, Any]:
 def read_file(path: Path) -> tuple[Given, dict[str, int]]:
     """What a file gives, and the line of each of its keys, where it is known."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        with path.open("rb") as file:
+            data = file.read(_LARGEST + 1)
+        if len(data) > _LARGEST:
+            raise UsageError(
+                f"{path} is larger than {_LARGEST >> 20} MB",
+                hint=f"{_HINT} Is it the data? That is given by --data.",
+            )
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not UTF-8 text", hint=_HINT) from error
     except OSError as error:
@@ -59,7 +84,9 @@ def read_file(path: Path) -> tuple[Given, dict[str, int]]:
     for name in _PATHS:
         value = given.settings.get(name)
         if isinstance(value, str) and value.startswith("~"):
-            given.settings[name] = os.path.expanduser(value)
+            # With a NUL in it there is no such home; the settings refuse that.
+            with suppress(ValueError):
+                given.settings[name] = os.path.expanduser(value)
     return given, lines
 
 
@@ -84,7 +111,11 @@ def parse(text: str, where: str) -> tuple[Any, dict[str, int]]:
         raise UsageError(f"{where} is not YAML: {error.reason}", hint=_HINT) from error
     except UsageError:
         raise
-    except ValueError as error:  # A date that is none, a number of 5000 digits.
+    except _NoValue as error:
+        raise UsageError(
+            f"{where}:{error.line} cannot be read: {error}", hint=_HINT
+        ) from error
+    except ValueError as error:  # In JSON, a number of 5000 digits.
         why = str(error).partition(";")[0]
         raise UsageError(f"{where} cannot be read: {why}", hint=_HINT) from error
     except RecursionError as error:
@@ -120,6 +151,14 @@ def _json(text: str, where: str) -> Any:
         raise UsageError(
             f"{where}:{error.lineno} is not JSON: {error.msg}", hint=_HINT
         ) from error
+
+
+class _NoValue(ValueError):
+    """A text of YAML that is tagged as, or looks like, something that it is not."""
+
+    def __init__(self, why: str, line: int) -> None:
+        super().__init__(why)
+        self.line = line
 
 
 class _NoJson(Exception):

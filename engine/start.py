@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any
 
-from onlinedpo.engine import environment, offline
+from onlinedpo.engine import checkpoint, environment, offline
 from onlinedpo.engine.constancy import must_be_the_same
 from onlinedpo.engine.data import prompts
 from onlinedpo.engine.data.prompts import Prompts
@@ -34,6 +34,7 @@ from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.engine.training.probe import repeats
 from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.label_folder import LabelFolder
+from onlinedpo.journal.present import is_there
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states import given
 from onlinedpo.states.config import Settings
@@ -106,7 +107,8 @@ def _must_be_trainable(folder: RunFolder, journal: Journal) -> None:
 def take_up(folder: RunFolder, watch: Observer) -> Journal:
     """Open the journal of a run that has begun; raises `RunLocked`, `JournalError`."""
     watch.doing("reading the journal")
-    sound, _ = manifest.find(folder.checkpoints)
+    with checkpoint.reading():
+        sound, _ = manifest.find(folder.checkpoints)
     anchors = {found.frame: found.chain for found in sound}
     journal = Journal.open(folder.journal, anchors, LiveMachine())
     for cut in journal.cuts:
@@ -183,7 +185,7 @@ def _ready(folder: RunFolder, journal: Journal, parts: _Parts, watch: Observer) 
             )
         ]
     )
-    folder.tidy()
+    folder.tidy(settings.adapter_path)
     folder.write_config(settings)
     disk.make_folder(folder.checkpoints)
     restore(
@@ -215,7 +217,7 @@ def _desk(
     folder: RunFolder, journal: Journal, settings: Settings, watch: Observer
 ) -> Desk | None:
     """Where people are asked: also in a run that asks nobody any more, but did."""
-    if not settings.asks_people and not folder.labels.exists():
+    if not settings.asks_people and not is_there(folder.labels):
         return None
     return Desk(LabelFolder(folder.labels), journal, settings, watch.said)
 

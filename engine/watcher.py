@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import stat
 import threading
 import time
 import uuid
@@ -137,7 +138,8 @@ class Watcher:
             if type(thread).__module__.startswith("watchdog.")
         ]
         for folder in self._folders:
-            folder.probe()
+            if folder.watched:
+                folder.probe()
 
     def _stop(self) -> None:
         observer, self._observer, self._threads = self._observer, None, []
@@ -188,8 +190,11 @@ class _Folder:
 
 def _identity(folder: Path) -> _Identity:
     try:
-        found = os.stat(folder)
+        found = os.lstat(folder)
     except OSError:
+        return None
+    if not stat.S_ISDIR(found.st_mode):
+        # A link could lead anywhere.
         return None
     return found.st_dev, found.st_ino
 

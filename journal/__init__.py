@@ -15,6 +15,8 @@ Frame, 52 bytes and the payload:
     | CRC-32 of the run id and the fields before u32 | payload
     | chain 32 = BLAKE2b-256(chain of the frame before, header, payload)
 
+Before the first frame of a segment, the chain is BLAKE2b-256 of the segment's header.
+
 The payload is a msgpack array of records, which are taken in together or not at all.
 Every frame is synced before the next one is written.  So only the very last frame can
 be torn, and then nothing had acted on it: it is cut off, kept in quarantine, and told.

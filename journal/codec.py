@@ -14,12 +14,17 @@ from typing import Any, get_args, get_type_hints
 
 import msgpack
 
+from onlinedpo.journal.field_types import check_of
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalError, JournalNewer
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.turns import Round, Turn
 
 VERSION = 3
+_DEEPEST = 50
+"""Levels of what a ledger holds, which has about ten."""
+_SMALL = 4096
+"""Bytes of which even lists within lists cannot claim to be large."""
 
 KINDS: dict[str, type[Any]] = {
     "run-opened": records.RunOpened,
@@ -64,6 +69,7 @@ def encode(batch: Sequence[records.Record]) -> bytes:
 def decode(payload: bytes) -> list[records.Record]:
     """The records of one frame; raises `JournalError`."""
     try:
+        _must_be_whole(payload)
         rows = msgpack.unpackb(
             payload,
             use_list=False,
@@ -93,11 +99,14 @@ def encode_state(values: Any) -> bytes:
     return bytes(packed)
 
 
-def decode_state(data: bytes) -> Any:
-    """The same as it was; raises ValueError or another error where it is not that."""
+def decode_state(data: bytes, depth: int = 0) -> Any:
+    """The same as it was; raises errors of many kinds where it is not that."""
+    if depth > _DEEPEST:
+        # Each level takes 40 kB of the stack in C, where no RecursionError comes.
+        raise ValueError("it is nested too deeply")
     return msgpack.unpackb(
         data,
-        ext_hook=_untagged,
+        ext_hook=lambda number, part: _untagged(number, part, depth + 1),
         strict_map_key=False,
         unicode_errors="surrogatepass",
     )
@@ -117,11 +126,13 @@ def _tagged(value: Any) -> msgpack.ExtType:
     return msgpack.ExtType(number, encode_state(parts))
 
 
-def _untagged(number: int, data: bytes) -> Any:
-    kind, parts = STATE_TYPES[number], decode_state(data)
+def _untagged(number: int, data: bytes, depth: int) -> Any:
+    kind, parts = STATE_TYPES[number], decode_state(data, depth)
     if is_dataclass(kind):
         named = zip((f.name for f in fields(kind)), parts, strict=True)
-        return STATE_TYPES[number](**dict(named))
+        made = STATE_TYPES[number](**dict(named))
+        check_of(STATE_TYPES[number])(made)
+        return made
     return Counter(dict(parts)) if kind is Counter else kind(parts)
 
 
@@ -135,6 +146,18 @@ def _as_text(value: Any) -> Any:
     if isinstance(value, list | tuple) and value and not isinstance(value[0], int):
         return type(value)(map(_as_text, value))
     return value
+
+
+def _must_be_whole(payload: bytes) -> None:
+    """Raise where lists claim more items than there are, before room is made for them.
+
+    msgpack makes room for what a list says it has, and so does each list within it.
+    """
+    if len(payload) > _SMALL:
+        size = len(payload)
+        passing = msgpack.Unpacker(None, read_size=size, max_buffer_size=size)
+        passing.feed(payload)
+        passing.skip()
 
 
 def _from_row(row: dict[str, Any]) -> records.Record:
@@ -182,6 +205,8 @@ def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
         slots=True,
     )
 
+    check = check_of(kind)
+
     def make(row: dict[str, Any]) -> Any:
         for name, nested in one:
             row[name] = nested(row[name])
@@ -190,6 +215,7 @@ def _maker(kind: Any) -> Callable[[dict[str, Any]], Any]:
             if name in row:
                 row[name] = tuple(map(nested, row[name]))
         record = like(**row)
+        check(record)
         record.__class__ = kind
         return record
 

@@ -14,7 +14,7 @@ import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -45,23 +45,21 @@ def sync_files(paths: Sequence[Path]) -> None:
     On macOS this reaches the drive, and that `sync` empties the drive's own cache.
     """
     for path in paths:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with _opened(path, os.O_RDONLY) as fd:
             os.fsync(fd)
-        finally:
-            os.close(fd)
 
 
 def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each name on the disk."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    nearest = missing[-1].parent if missing else folder
+    # A killed process may have made it and not have come to the sync.
+    with contextlib.suppress(*[PermissionError] * bool(missing)):
+        sync_folder(nearest.parent)
     for path in reversed(missing):
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
         sync_folder(path.parent)
-    if not missing:
-        # A killed process may have made it and not have come to the sync.
-        sync_folder(folder.parent)
 
 
 def new_folder(folder: Path) -> None:
@@ -105,10 +103,10 @@ class Output:
         """Use it as a context."""
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Close the file."""
         self.closed = True
-        os.close(self._fd)
+        _close(self._fd, failed=kind is not None)
 
 
 def open_to_append(path: Path) -> int:
@@ -127,8 +125,27 @@ def write_at_start(fd: int, data: bytes) -> None:
 
 
 def close(fd: int) -> None:
-    """Close a descriptor."""
-    os.close(fd)
+    """Close a descriptor of what is synced: if that fails, nothing is lost by it."""
+    _close(fd, failed=True)
+
+
+@contextlib.contextmanager
+def _opened(path: Path, flags: int) -> Iterator[int]:
+    """A descriptor for the block; every error names the file."""
+    with naming(path):
+        fd = os.open(path, flags | os.O_CLOEXEC, 0o644)
+        try:
+            yield fd
+        except BaseException:
+            _close(fd, failed=True)
+            raise
+        _close(fd)
+
+
+def _close(fd: int, *, failed: bool = False) -> None:
+    """Close a descriptor; where something has `failed` already, that is to be told."""
+    with contextlib.suppress(*[OSError] * failed):
+        os.close(fd)
 
 
 def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
@@ -146,37 +163,27 @@ def write_new(path: Path, data: bytes) -> None:
 
 def write_synced(path: Path, data: bytes) -> None:
     """Create a file with these bytes, synced; the name is not yet."""
-    fd = os.open(path, _NEW, 0o644)
-    try:
+    with _opened(path, _NEW) as fd:
         write_all(fd, data)
         sync(fd)
-    finally:
-        os.close(fd)
 
 
 def add_line(path: Path, line: str) -> None:
     """Write a line at the end of a file, which is made if it is not there; no sync."""
-    with naming(path):
-        fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            write_all(fd, line.encode())
-        finally:
-            os.close(fd)
+    with _opened(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT) as fd:
+        write_all(fd, line.encode())
 
 
 def cut(path: Path, length: int) -> None:
     """Take off what a file has beyond `length` bytes, synced."""
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
+    with _opened(path, os.O_WRONLY) as fd:
         os.ftruncate(fd, length)
         sync(fd)
-    finally:
-        os.close(fd)
 
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -213,6 +220,9 @@ def remove_empty(folder: Path) -> None:
 
 def remove_tree(folder: Path) -> None:
     """Remove a folder and all that is in it, if it is there; links are not followed."""
+    if folder.is_symlink():
+        remove(folder)
+        return
     try:
         with os.scandir(folder) as entries:
             inside = [(Path(e), e.is_dir(follow_symlinks=False)) for e in entries]

@@ -11,17 +11,24 @@ from onlinedpo.states.errors import OnlineDPOError, StorageError
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _REFUSED = (errno.EROFS, errno.EACCES, errno.EPERM)
+SCARCE = (errno.EMFILE, errno.ENFILE)
+"""Too many files are open, in this process or on this machine."""
 
 
-def failed(what: str, error: Exception) -> StorageError:
-    """The error to tell the user where `what` failed because the disk did."""
+def failed(what: str, error: Exception, otherwise: str = "") -> StorageError:
+    """The error to tell the user where `what` failed because the disk did.
+
+    `otherwise` is what can be done instead.
+    """
     remedy = "Free space or repair the disk"
     if getattr(error, "errno", None) in _REFUSED:
         remedy = "Make it readable and writable for you"
+    elif getattr(error, "errno", None) in SCARCE:
+        remedy = "Close other programs, or allow more open files ('ulimit -n 4096')"
     return StorageError(
         what,
         hint=f"{remedy}, then start the run again: nothing that was acknowledged is"
-        " lost.",
+        f" lost.{otherwise}",
     )
 
 
@@ -39,6 +46,6 @@ def told(error: OSError) -> OnlineDPOError:
     """The error to tell the user where nobody nearer to it had more to say."""
     what = f"{error.filename}: " if error.filename else ""
     what += error.strerror or str(error)
-    if error.errno in (*_FULL, *_REFUSED, errno.EIO):
+    if error.errno in (*_FULL, *_REFUSED, *SCARCE, errno.EIO):
         return failed(what, error)
     return OnlineDPOError(what, hint="Nothing that was acknowledged is lost.")

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from onlinedpo.journal import frames
+from onlinedpo.journal.disk_errors import naming
 from onlinedpo.journal.reader import Position, Reader, Tail, segments
 from onlinedpo.states.errors import JournalDamaged
 
@@ -46,7 +47,7 @@ class Following(Reader):
 
     def _begin(self, path: Path) -> Position:
         """Where the frames of a segment begin that was not looked at before."""
-        with path.open("rb") as file:
+        with naming(path), path.open("rb") as file:
             segment = self._open(path, file.read(frames.SEGMENT_SIZE))
         self._segment = segment
         size, number = frames.SEGMENT_SIZE, segment.first - 1
@@ -69,7 +70,7 @@ class Following(Reader):
 
 def _read(path: Path, at: Position) -> bytes:
     """What a segment holds after a position; raises `JournalDamaged` if it shrank."""
-    with path.open("rb") as file:
+    with naming(path), path.open("rb") as file:
         if file.seek(0, 2) < at.length:
             raise JournalDamaged(
                 f"{path}: byte {at.length}: the file ends before it now, and frame"

@@ -6,7 +6,7 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from onlinedpo.states.errors import JournalDamaged, JournalError, JournalNewer
 
@@ -33,13 +33,15 @@ class Segment:
     first: int
     previous_length: int
     previous_head: bytes
+    minor: int = field(default=MINOR, compare=False)
+    """Of the version that wrote it; one that is higher can be read all the same."""
 
     def encode(self) -> bytes:
         """The header's bytes."""
         body = _SEGMENT.pack(
             MAGIC,
             MAJOR,
-            MINOR,
+            self.minor,
             self.run,
             self.number,
             self.first,
@@ -61,14 +63,15 @@ def decode_segment(data: bytes) -> Segment:
         data[_SEGMENT.size : SEGMENT_SIZE]
     ):
         raise JournalDamaged("the segment header (byte 0) is not as it was written")
-    magic, major, _, *rest = _SEGMENT.unpack(body)
+    magic, major, minor, *rest = _SEGMENT.unpack(body)
     if magic != MAGIC or major != MAJOR:
         raise JournalNewer(
             f"the segment has format {magic!r} version {major}, and this program knows"
             f" version {MAJOR}",
             hint="Use the version of onlinedpo that wrote the run, or a newer one.",
         )
-    return Segment(*rest)
+    run, number, first, length, head = rest
+    return Segment(run, number, first, length, head, minor)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,13 +143,17 @@ def later_frame(data: bytes, broken: Broken, segment: Segment) -> int | None:
     """Offset of a frame of this run after the broken one, if there is any.
 
     Every frame is synced before the next one is written, so a frame that has a later
-    one was acknowledged: only the very last can be torn.
+    one was acknowledged: only the very last can be torn.  Older frames within its own
+    payload are none that stand later: people may have saved them in a label file.
     """
+    own, within = header_at(data, broken.offset, segment.run), broken.offset + 1
+    if own is not None and own[1] == broken.number:
+        within = broken.offset + FRAME_OVERHEAD + own[0]
     marker = struct.pack("<I", MARKER)
     at = data.find(marker, broken.offset)
     while at != -1:
         header = header_at(data, at, segment.run)
-        if header is not None and (at > broken.offset or header[1] > broken.number):
+        if header is not None and (at >= within or header[1] > broken.number):
             return at
         at = data.find(marker, at + 1)
     return None

@@ -7,19 +7,24 @@
 
 Nothing that somebody saved is deleted or overwritten here: what we wrote ourselves and
 nobody touched is removed, all else is moved, never onto another name.
+
+RUN/labels may be a link to a folder elsewhere, such as a shared drive.  The three in it
+may not, or files would be moved to wherever somebody pointed one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
-import os
 import pwd
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
-from onlinedpo.journal import atomic, disk, names
+from onlinedpo.journal import atomic, disk, names, plain_files
+from onlinedpo.journal.present import is_taken, listed
 from onlinedpo.states.answers import version
+from onlinedpo.states.visible import safe, visible
 
 MAX_LABEL_FILE = 8 << 20
 """Bytes of a label file; a larger one is not read."""
@@ -57,14 +62,31 @@ class LabelFolder:
 
     def make(self, guidelines: str) -> None:
         """Make the folders, and the guidelines unless there are some."""
-        for folder in (self.todo, self.done, self.inbox):
+        self.check()
+        for folder in self._parts:
             disk.make_folder(folder)
-            atomic.clear_temporary(folder)
-        for hidden in self.done.glob(f"{_WITHDRAWN}*"):
+            atomic.clear_files(folder)
+        atomic.clear_files(self.path)
+        for hidden in listed(self.done, f"{_WITHDRAWN}*"):
             # A crash came between the move and the look: it may be somebody's.
             name = hidden.name.removeprefix(_WITHDRAWN)
             disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
         atomic.create(self.guidelines, guidelines.encode())
+
+    def check(self) -> None:
+        """Raise OSError where a link or a file is in the place of a folder."""
+        for folder in self._parts:
+            if folder.is_symlink():
+                why = "it is a link; make it a folder (labels itself may be a link)"
+                raise OSError(errno.ENOTDIR, why, str(folder))
+        for folder in (self.path, *self._parts):
+            if is_taken(folder) and not folder.is_dir():
+                why = "it is no folder: move away what is there"
+                raise OSError(errno.ENOTDIR, why, str(folder))
+
+    @property
+    def _parts(self) -> tuple[Path, Path, Path]:
+        return self.todo, self.done, self.inbox
 
     def finish_moves(self, read: Mapping[str, bytes]) -> None:
         """Move what a crash left in todo/ after its answer had come into the journal.
@@ -74,17 +96,17 @@ class LabelFolder:
         """
         for path in [*self.todo.iterdir()]:
             digest = read.get(self.place(path))
-            if digest is None or path.is_symlink() or not path.is_file():
+            if digest is None:
                 continue
-            with contextlib.suppress(OSError):
-                if version(path.read_bytes()) == digest:
-                    self._finish_move(path, digest, read)
+            text = plain_files.held(path, MAX_LABEL_FILE + 1)
+            if text is not None and version(text) == digest:
+                self._finish_move(path, digest, read)
 
     def _finish_move(
         self, path: Path, digest: bytes, read: Mapping[str, bytes]
     ) -> None:
         for name in names.names(path):
-            place, there = f"done/{name}", os.path.lexists(self.done / name)
+            place, there = f"done/{name}", is_taken(self.done / name)
             if read.get(place) == digest and not there:
                 disk.rename(path, self.done / name)
                 return
@@ -105,7 +127,7 @@ class LabelFolder:
 
         That is another name if somebody has just put a file there under this one.
         """
-        if os.path.lexists(self.done / name):
+        if is_taken(self.done / name):
             name = names.free_name(Path(name), self.done)
         try:
             disk.rename(path, self.done / name)
@@ -128,35 +150,40 @@ class LabelFolder:
         with contextlib.suppress(FileNotFoundError):
             # Moved first and looked at then: so no version saved meanwhile is lost.
             disk.rename(self.todo / name, hidden)
-            if hidden.read_bytes() == content:
+            if plain_files.held(hidden, MAX_LABEL_FILE + 1) == content:
                 disk.remove(hidden)
             else:
                 disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
 
     def complain(self, path: Path, reason: str) -> None:
         """Put a note beside a file that says why it cannot be read."""
-        note = _ERROR.format(name=path.name, reason=reason)
-        atomic.replace(_note(path), note.encode(errors="replace"), durable=False)
+        _put(_note(path), _ERROR.format(name=safe(path.name), reason=reason))
 
     def forgive(self, path: Path) -> None:
         """Remove the note beside a file."""
-        disk.remove(_note(path))
+        with _unless_a_folder(_note(path)) as note:
+            disk.remove(note)
 
     def receipt(self, path: Path, text: str) -> None:
         """Say beside a dropped file what became of it."""
-        beside = path.with_name(path.name + ".receipt")
-        atomic.replace(beside, text.encode(errors="replace"), durable=False)
+        _put(_receipt(path), text)
+
+    def has_receipt(self, path: Path) -> bool:
+        """Whether something is said beside a dropped file."""
+        return is_taken(_receipt(path))
 
     def withdraw_receipt(self, path: Path) -> None:
-        """Remove what was said beside a dropped file that has gone to done/."""
-        disk.remove(path.with_name(path.name + ".receipt"))
+        """Remove what was said beside a dropped file: it has gone, or says other."""
+        with _unless_a_folder(_receipt(path)) as receipt:
+            disk.remove(receipt)
 
     def guidelines_digest(self) -> str:
-        """SHA-256 of the guidelines as they are now; empty if there are none."""
-        try:
-            return hashlib.sha256(self.guidelines.read_bytes()).hexdigest()
-        except OSError:
-            return ""
+        """SHA-256 of the guidelines as they are now; empty if there are none.
+
+        Raises OSError where they cannot be read: a label would be kept without them.
+        """
+        text = plain_files.held(self.guidelines, MAX_LABEL_FILE, follow=True)
+        return "" if text is None else hashlib.sha256(text).hexdigest()
 
 
 class FreshNames:
@@ -196,4 +223,25 @@ def _login(owner: int) -> str:
 
 
 def _note(path: Path) -> Path:
-    return path.with_name(path.name + ".error")
+    return path.with_name(names.ending(path.name, ".error"))
+
+
+def _receipt(path: Path) -> Path:
+    return path.with_name(names.ending(path.name, ".receipt"))
+
+
+def _put(path: Path, text: str) -> None:
+    """Say something beside a file, which may hold what others wrote."""
+    with _unless_a_folder(path):
+        raw = visible(text).encode(errors="replace")
+        atomic.replace(path, raw, durable=False)
+
+
+@contextlib.contextmanager
+def _unless_a_folder(path: Path) -> Iterator[Path]:
+    """Nothing is said, and nothing fails, where somebody has a folder of that name."""
+    try:
+        yield path
+    except OSError:
+        if not path.is_dir():
+            raise

@@ -15,6 +15,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from onlinedpo.journal import plain_files
+from onlinedpo.journal.disk_errors import SCARCE
 from onlinedpo.states.answers import version
 
 SETTLE = 0.5
@@ -27,15 +29,16 @@ RESTLESS = 60.0
 """Seconds of change after which it is said that a file never stops changing."""
 
 _NOT_THEIRS = re.compile(
-    r"\..*|.*~|~\$.*|#.*#|.*\.sw[a-z]|4913|.*\.(tmp|part|crdownload|bak|error|receipt)"
+    r"\..*|.*~|~\$.*|#.*#|.*\.sw[a-z]|4913|.*\.(tmp|part|crdownload|bak|error|receipt)",
+    re.S,
 )
 """What editors, downloads and we ourselves leave beside: never a person's answer.
 
 Copies that a sync program makes of a conflict are not here: they are somebody's edit.
 """
 
-# A link or a pipe that took the file's place since the look is not followed.
-_READING = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+LOT = 64 << 20
+"""Bytes that one look reads at most; the other files are read by the next one."""
 
 _Stat = tuple[int, int, int, int]
 
@@ -68,6 +71,8 @@ class Looks:
         self.folder = folder
         self.unsettled = 0
         self.restless: list[Path] = []
+        self.strange: list[Path] = []
+        """What bears the name of a person's file and is a link, a folder or a pipe."""
         self._limit = limit
         self._settle = settle
         self._seen: dict[str, _Entry] = {}
@@ -81,8 +86,12 @@ class Looks:
         """
         again, began = now >= self._reread_at, time.perf_counter()
         names: set[str] = set()
-        self.unsettled, self.restless = 0, []
+        self.unsettled, self.restless, self.strange = 0, [], []
+        size = 0
         for name, found in _files(self.folder):
+            if found is None:
+                self.strange.append(self.folder / name)
+                continue
             names.add(name)
             entry = self._seen.get(name)
             if entry is None or entry.stat != found:
@@ -96,7 +105,10 @@ class Looks:
                 if now - entry.first > RESTLESS:
                     self.restless.append(self.folder / name)
                 continue
-            if (saved := self._read(name, entry)) is not None:
+            if size >= LOT:
+                self.unsettled += 1
+            elif (saved := self._read(name, entry)) is not None:
+                size += len(saved.raw)
                 yield saved
         for name in self._seen.keys() - names:
             del self._seen[name]
@@ -104,6 +116,13 @@ class Looks:
             # However many files there are, reading them takes a small part of the time.
             cost = time.perf_counter() - began
             self._reread_at = now + max(REREAD, 300 * cost)
+
+    def not_read(self) -> Iterator[tuple[Path, str]]:
+        """What lies there and is left unread, and why."""
+        for path in self.restless:
+            yield path, "has been changing for a minute: not read yet"
+        for path in self.strange:
+            yield path, "is a link, a folder or a pipe: put the file itself there"
 
     def moved(self, name: str, to: Looks, new: str) -> None:
         """A file was moved by us: what bears its new name has been seen."""
@@ -117,14 +136,17 @@ class Looks:
     def _read(self, name: str, entry: _Entry) -> Saved | None:
         path = self.folder / name
         try:
-            fd = os.open(path, _READING)
-            with open(fd, "rb") as file:
-                before = os.fstat(fd)
+            # A link or a pipe that took the file's place since the look is not read.
+            with plain_files.open_plain(path) as file:
+                before = os.fstat(file.fileno())
                 raw = file.read(self._limit + 1)
-                after = os.fstat(fd)
+                after = os.fstat(file.fileno())
         except FileNotFoundError:
             return None
         except OSError as error:
+            if error.errno in SCARCE:
+                # That says nothing of this file: the folder is looked at again.
+                raise
             entry.read = True
             why = f"it cannot be read: {error.strerror}"
             return Saved(path, b"", -1, 0.0, why)
@@ -142,8 +164,8 @@ class Looks:
         return Saved(path, raw, after.st_uid, after.st_mtime, problem)
 
 
-def _files(folder: Path) -> Iterator[tuple[str, _Stat]]:
-    """The regular files of a folder that may be a person's, in the order of names."""
+def _files(folder: Path) -> Iterator[tuple[str, _Stat | None]]:
+    """What may be a person's in a folder, in the order of names; None: is no file."""
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except FileNotFoundError:
@@ -155,9 +177,8 @@ def _files(folder: Path) -> Iterator[tuple[str, _Stat]]:
             found = entry.stat(follow_symlinks=False)
         except FileNotFoundError:
             continue
-        # An emacs lock is a dangling link; a pipe would never end.
-        if stat.S_ISREG(found.st_mode):
-            yield entry.name, _key(found)
+        # A link could lead out of the folder; a pipe would never end.
+        yield entry.name, _key(found) if stat.S_ISREG(found.st_mode) else None
 
 
 def _key(found: os.stat_result) -> _Stat:

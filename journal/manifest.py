@@ -9,12 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 import mmap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from onlinedpo.journal import disk
+from onlinedpo.journal.disk_errors import naming
+from onlinedpo.journal.present import NO_FILE, contents, listed
 
 ADAPTER, OPTIMIZER = "adapters.safetensors", "optimizer.safetensors"
 NAME = "manifest.json"
@@ -40,6 +42,9 @@ _DTYPES = {
 }
 """MLX's names for the types of safetensors: the digest is taken on these."""
 
+_Tensor = tuple[str, tuple[int, ...], Path, int, int]
+"""(dtype, shape, file, first byte, end)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
@@ -53,12 +58,15 @@ class Manifest:
     files: Mapping[str, str]
 
     def wrong_file(self) -> str:
-        """The name of a file that is not as it was written; empty if all are."""
+        """The name of a file that is not as it was written; empty if all are.
+
+        Raises OSError where one cannot be read: that says nothing of what is in it.
+        """
         for name, expected in self.files.items():
             try:
                 if disk.file_digest(self.path / name) != expected:
                     return name
-            except OSError:
+            except NO_FILE:
                 return name
         return ""
 
@@ -67,7 +75,7 @@ class Manifest:
 
         Raises ValueError where a file is not in the safetensors format, and OSError.
         """
-        named: dict[str, tuple[str, tuple[int, ...], Path, int, int]] = {}
+        named: dict[str, _Tensor] = {}
         for name, prefix in _PREFIXES.items():
             for key, where in _tensors(self.path / name).items():
                 named[f"{prefix}/{key}"] = where
@@ -77,6 +85,7 @@ class Manifest:
             whole.update(f"{key}\0mlx.core.{dtype}\0{shape}\0".encode())
             if begin < end:
                 with (
+                    naming(path),
                     path.open("rb") as file,
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
                 ):
@@ -89,11 +98,22 @@ def name_of(step: int) -> str:
     return f"step-{step:06d}"
 
 
-def find(folder: Path) -> tuple[list[Manifest], list[Path]]:
-    """Checkpoints with a sound manifest, newest first, and folders without one."""
+def find(
+    folder: Path, unreadable: Callable[[OSError], None] | None = None
+) -> tuple[list[Manifest], list[Path]]:
+    """Checkpoints with a sound manifest, newest first, and folders without one.
+
+    One that cannot be read is neither: `unreadable` is told of it, or OSError raised.
+    """
     sound, damaged = [], []
-    for path in sorted(folder.glob("step-*"), reverse=True):
-        manifest = read(path)
+    for path in reversed(listed(folder, "step-*")):
+        try:
+            manifest = read(path)
+        except OSError as error:
+            if unreadable is None:
+                raise
+            unreadable(error)
+            continue
         if manifest is None:
             damaged.append(path)
         else:
@@ -109,42 +129,62 @@ def sealed(manifest: Mapping[str, Any]) -> bytes:
 
 
 def read(path: Path) -> Manifest | None:
-    """The manifest of a checkpoint's folder; None if it is not as it was written."""
+    """The manifest of a checkpoint's folder; None if it is not as it was written.
+
+    Raises OSError where it cannot be read.
+    """
     try:
-        data = (path / NAME).read_bytes()
+        data = contents(path / NAME)
         manifest = json.loads(data)
         del manifest["sha256"]
         if sealed(manifest) != data or name_of(manifest["step"]) != path.name:
             return None
+        frame, chain = (manifest["journal"][name] for name in ("frame", "chain"))
+        step, state, files = (manifest[name] for name in ("step", "state", "files"))
+        # Whoever can write a folder can seal one: no other file is ever read.
+        fits = (type(step), type(state), type(frame)) == (int, str, int)
+        if not fits or set(files) != set(_PREFIXES):
+            return None
         return Manifest(
             path=path,
-            step=manifest["step"],
-            state=manifest["state"],
-            frame=manifest["journal"]["frame"],
-            chain=bytes.fromhex(manifest["journal"]["chain"]),
-            files=manifest["files"],
+            step=step,
+            state=state,
+            frame=frame,
+            chain=bytes.fromhex(chain),
+            files=dict(files),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (*NO_FILE, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
-def _tensors(path: Path) -> dict[str, tuple[str, tuple[int, ...], Path, int, int]]:
-    """(dtype, shape, file, first byte, end) of each tensor in a safetensors file."""
-    with path.open("rb") as file:
+def _tensors(path: Path) -> dict[str, _Tensor]:
+    """The tensors in a safetensors file, by name; raises ValueError and OSError."""
+    with naming(path), path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
-        header = file.read(min(length, 64 << 20))
+        size = file.seek(0, 2)
+        file.seek(8)
+        # What it claims gets no room before it is there.
+        header = file.read(min(length, size, 64 << 20))
     try:
         rows = json.loads(header)
         rows.pop("__metadata__", None)
         return {
-            name: (
-                _DTYPES[row["dtype"]],
-                tuple(row["shape"]),
-                path,
-                8 + length + row["data_offsets"][0],
-                8 + length + row["data_offsets"][1],
-            )
-            for name, row in rows.items()
+            name: _tensor(row, path, 8 + length, size) for name, row in rows.items()
         }
-    except (AttributeError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+    ) as error:
         raise ValueError(f"{path} is not in the safetensors format") from error
+
+
+def _tensor(row: Mapping[str, Any], path: Path, start: int, size: int) -> _Tensor:
+    """One tensor, whose bytes lie within the file of `size`, counted from `start`."""
+    begin, end = row["data_offsets"]
+    whole = (type(begin), type(end)) == (int, int)
+    if not whole or not 0 <= begin <= end <= size - start:
+        raise ValueError("its bytes are not there")
+    return _DTYPES[row["dtype"]], tuple(row["shape"]), path, start + begin, start + end

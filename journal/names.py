@@ -7,26 +7,46 @@ from collections.abc import Container, Iterator
 from itertools import count
 from pathlib import Path
 
+from onlinedpo.journal.present import is_taken, is_there
+
+LONGEST = 255
+"""Bytes of a name, on all the usual file systems."""
+
 
 def is_free(folder: Path) -> bool:
     """Whether a folder can be made here: nothing is, or an empty one."""
-    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
+    return not is_there(folder) or (folder.is_dir() and not any(folder.iterdir()))
 
 
 def free_name(source: Path, folder: Path, taken: Container[str] = ()) -> str:
     """The file's own name, or that with a number, as it is free in a folder.
 
-    `taken` are names to avoid although no file bears them now.
+    `taken` are names to avoid although no file bears them now.  Raises OSError.
     """
     return next(
         name
         for name in names(source)
-        if name not in taken and not os.path.lexists(folder / name)
+        if name not in taken and not is_taken(folder / name)
     )
 
 
 def names(source: Path) -> Iterator[str]:
     """The file's own name, and then that with 2, 3 and so on."""
     yield source.name
+    stem, suffix = source.stem, source.suffix
+    if len(suffix) > 16:
+        stem, suffix = source.name, ""
     for number in count(2):
-        yield f"{source.stem}-{number}{source.suffix}"
+        yield ending(stem, f"-{number}{suffix}")
+
+
+def ending(name: str, end: str) -> str:
+    """A name with an end to it, cut before that where it would be too long."""
+    return cut(name, LONGEST - len(os.fsencode(end))) + end
+
+
+def cut(name: str, length: int) -> str:
+    """A name of so many bytes at most, which ends with a whole character."""
+    while name and len(os.fsencode(name)) > length:
+        name = name[:-1]
+    return name

@@ -6,13 +6,14 @@ names file and byte.  Nothing is skipped and nothing is guessed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from onlinedpo.journal import codec, frames
+from onlinedpo.journal.field_types import IMPOSSIBLE, impossible
+from onlinedpo.journal.present import contents, listed
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalDamaged, JournalError
 from onlinedpo.states.ledger import Ledger
@@ -99,7 +100,7 @@ class Reader:
         """Every frame in order, with its file; raises `JournalDamaged`."""
         paths = segments(self.folder)
         for path in paths[self.position.segment if self.position else 0 :]:
-            data = path.read_bytes()
+            data = contents(path)
             segment = self._open(path, data)
             self.position = Position(
                 segment.run,
@@ -138,6 +139,8 @@ class Reader:
                     ledger.fold(record)
             except JournalError as error:
                 raise place.blamed(error) from error
+            except IMPOSSIBLE as error:
+                raise place.blamed(JournalError(impossible(error))) from error
             yield place, batch
 
     def records(self) -> Iterator[records.Record]:
@@ -221,18 +224,20 @@ def path_of(folder: Path, segment: int) -> Path:
 
 def begun(folder: Path) -> bool:
     """Whether a journal lies in a folder; raises OSError where that cannot be told."""
-    # Not by `glob`, to which a folder that cannot be read is an empty one.
-    names = os.listdir(folder) if folder.is_dir() else []
-    return any(name.endswith(SUFFIX) for name in names)
+    return bool(listed(folder, "*" + SUFFIX))
 
 
 def segments(folder: Path) -> list[Path]:
-    """The segment files, oldest first; raises `JournalDamaged` where one is missing."""
-    paths = sorted(p for p in folder.glob("*" + SUFFIX) if p.stem.isdecimal())
+    """The segment files, oldest first; raises `JournalDamaged` where one is missing.
+
+    And OSError where that cannot be told.
+    """
+    paths = [p for p in listed(folder, "*" + SUFFIX) if p.stem.isdecimal()]
     for number, path in enumerate(paths, start=1):
-        if int(path.stem) != number:
+        if path != path_of(folder, number):
             raise JournalDamaged(
-                f"{folder}: segment {path_of(folder, number).name} is missing",
+                f"{folder}: segment {path_of(folder, number).name} is missing:"
+                f" {path.name} stands in its place",
                 hint=_HINT,
             )
     return paths

@@ -11,8 +11,10 @@ import hashlib
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from onlinedpo.journal import atomic, codec, frames
+from onlinedpo.journal.field_types import IMPOSSIBLE
 from onlinedpo.journal.reader import Position, Reader, path_of
 from onlinedpo.states.errors import JournalError
 from onlinedpo.states.ledger import Ledger
@@ -48,13 +50,36 @@ def read(folder: Path) -> tuple[Ledger, Position] | None:
         kept = codec.decode_state(data[_DIGEST:])
         if kept["layout"] != _layout():
             return None
-    except (OSError, ValueError, KeyError, TypeError):
+        return _ledger(kept["is"]), _position(kept)
+    except (OSError, JournalError, RecursionError, *IMPOSSIBLE):
         return None
-    run, segment, number, chain = kept["place"]
+
+
+def _ledger(values: dict[str, Any]) -> Ledger:
+    """The ledger with what was kept of it; raises TypeError where that is none."""
     ledger = Ledger()
-    for name, value in kept["is"].items():
+    empty = {name: value for name, value in vars(ledger).items() if name[0] != "_"}
+    if values.keys() != empty.keys():
+        raise TypeError("it holds other things than a ledger")
+    for name, value in values.items():
+        # A fact that has not come yet is None.
+        fits = type(value) is type(empty[name])
+        if not fits and (empty[name] is not None or type(value) not in _FACTS):
+            raise TypeError(f"its {name} is {type(value).__name__}")
         setattr(ledger, name, value)
-    return ledger, Position(run, segment, kept["length"], number, chain)
+    return ledger
+
+
+_FACTS = frozenset(codec.KINDS.values())
+
+
+def _position(kept: dict[str, Any]) -> Position:
+    """The place in the journal at which it was kept; raises TypeError."""
+    run, segment, number, chain = kept["place"]
+    place = Position(run, segment, kept["length"], number, chain)
+    if [type(value) for value in (segment, place.length, number)] != [int] * 3:
+        raise TypeError("its place is none")
+    return place
 
 
 def fold(folder: Path) -> Ledger:

@@ -10,12 +10,14 @@ import hashlib
 import re
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
 from onlinedpo.journal import atomic, codec, disk, disk_errors, frames, snapshot
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.lock import Lock
+from onlinedpo.journal.present import contents, listed
 from onlinedpo.journal.reader import (
     Anchors,
     Position,
@@ -45,7 +47,7 @@ class Journal:
         self.ledger = ledger
         self.seconds = 0.0
         self.cuts: list[records.TailCut] = []
-        self._lock = lock
+        self.lock = lock
         self._fd = -1
         self._position: Position
         self._poisoned = ""
@@ -53,21 +55,24 @@ class Journal:
         """Bytes of the ledger as it was kept last."""
 
     @classmethod
-    def create(cls, folder: Path, run: bytes, move: Move) -> Self:
-        """A new journal in a folder; its first frame says what the run is."""
+    def create(
+        cls, folder: Path, run: bytes, move: Move, lock: Lock | None = None
+    ) -> Self:
+        """A new journal in a folder, which the caller may have locked already."""
         disk.make_folder(folder)
-        lock = Lock(folder)
+        held = lock or Lock(folder)
         try:
             if segments(folder):
                 raise RunLocked(
                     f"{folder.parent}: another process has just begun a run here",
                     hint="Run the command again to take that run up.",
                 )
-            journal = cls(folder, Ledger(move), lock)
+            journal = cls(folder, Ledger(move), held)
             journal._position = Position(run, 0, 0, 0, bytes(frames.CHAIN))
             journal._begin_segment()
         except BaseException:
-            lock.release()
+            if not lock:
+                held.release()
             raise
         return journal
 
@@ -114,9 +119,13 @@ class Journal:
         """Put records on the disk, together or not at all, then fold them in.
 
         Raises `JournalError` if they could not be written, or do not fit the state:
-        then the journal is as it was, and takes no more.
+        then the journal is as it was, and takes no more.  And `RunLocked`.
         """
         began = time.perf_counter()
+        self.lock.must_hold()
+        # Before a segment is begun: it would vouch for what the last one ends in.
+        if self._poisoned:
+            raise StorageError(self._poisoned, hint="Start the run again.")
         if self._position.length > max(SEGMENT_LIMIT, 4 * self._snapshot):
             self._begin_segment()
         before = self._position
@@ -134,10 +143,10 @@ class Journal:
 
     def close(self) -> None:
         """Give the run back."""
-        if self._fd != -1:
-            disk.close(self._fd)
-            self._fd = -1
-        self._lock.release()
+        fd, self._fd = self._fd, -1
+        if fd != -1:
+            disk.close(fd)
+        self.lock.release()
 
     def __enter__(self) -> Self:
         """Use the journal as a context."""
@@ -148,8 +157,6 @@ class Journal:
         self.close()
 
     def _write(self, payload: bytes) -> None:
-        if self._poisoned:
-            raise StorageError(self._poisoned, hint="Start the run again.")
         at = self._position
         data, chain = frames.encode_frame(at.run, at.chain, at.number + 1, payload)
         where = f"{path_of(self.folder, at.segment)}: frame {at.number + 1}"
@@ -187,14 +194,15 @@ class Journal:
             fd = disk.open_to_append(path)
         except OSError as error:
             raise _io_error(f"{path}: {error.strerror}", error) from error
-        if self._fd != -1:
-            disk.close(self._fd)
-        self._fd = fd
+        before, self._fd = self._fd, fd
+        if before != -1:
+            disk.close(before)
         self._position = Position(
             at.run, segment.number, frames.SEGMENT_SIZE, at.number, segment.head
         )
-        if sum(p.stat().st_size for p in segments(self.folder)) > snapshot.WORTH:
-            self._snapshot = snapshot.write(self.folder, self.ledger, at)
+        with suppress(OSError):  # Only a cache.
+            if sum(p.stat().st_size for p in segments(self.folder)) > snapshot.WORTH:
+                self._snapshot = snapshot.write(self.folder, self.ledger, at)
 
     def _adopt(self, tail: Tail | None) -> None:
         """Make what another process left the ground to build on."""
@@ -225,12 +233,12 @@ class Journal:
         """
         told = {cut.kept_as for cut in self.ledger.tails}
         cuts = []
-        for kept in sorted(self._quarantine.glob("*.tail")):
+        for kept in listed(self._quarantine, "*.tail"):
             name = str(kept.relative_to(self.folder.parent))
             ours = _KEPT.fullmatch(kept.name)
             if ours and name not in told:
                 segment, offset = ours.groups()
-                data = kept.read_bytes()
+                data = contents(kept)
                 cuts.append(
                     records.TailCut(
                         time=time.time(),

@@ -19,7 +19,7 @@ Shown = Literal["first-second", "second-first"]
 Value = Literal["first", "second", "tie", "bad", "skip", "undo"]
 ORDERS: tuple[Shown, Shown] = ("first-second", "second-first")
 
-_ASK = re.compile(r"(([0-9]{6,})-[0-9a-f]{8})(?:\.([1-9][0-9]?))?")
+_ASK = re.compile(r"(([0-9]{6,18})-[0-9a-f]{8})(?:\.([1-9][0-9]?))?")
 
 
 PART = 8 << 20

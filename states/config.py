@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Any, get_type_hints
 
 from onlinedpo.states.checks import adapter, check, optimizer_arguments, typed
@@ -47,7 +48,7 @@ class Settings(
 
     def __post_init__(self) -> None:
         """Check every value; raises `UsageError` naming the setting."""
-        hints = get_type_hints(type(self))
+        hints = _hints()
         for f in fields(self):
             value = typed(f.name, getattr(self, f.name), hints[f.name])
             object.__setattr__(self, f.name, value)
@@ -112,3 +113,9 @@ class Settings(
     def as_dict(self) -> dict[str, Any]:
         """All settings, as YAML and the journal keep them."""
         return asdict(self)
+
+
+@cache
+def _hints() -> dict[str, Any]:
+    """The type of each setting; Python takes long to tell."""
+    return get_type_hints(Settings)

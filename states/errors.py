@@ -10,7 +10,7 @@
     |  +- ReplayDiverged          5   re-applied steps do not reproduce the journal
     |  +- AuditFailed             5   a record does not follow from those before it
     +- RunLocked                  6   another process writes this run
-    +- TrainingDiverged           7   a loss or gradient is not finite
+    +- TrainingDiverged           7   a loss, a gradient or the policy is not finite
     +- NothingToLearn             8   the judge decides no pair any more
     +- WaitingForPeople           3   nothing can be done until people have answered
     +- JudgeFailed               10   a function as judge raised, or returned no verdict
@@ -92,7 +92,7 @@ class RunLocked(OnlineDPOError):
 
 
 class TrainingDiverged(OnlineDPOError):
-    """A loss or gradient is not finite; nothing was applied."""
+    """A loss, a gradient or the policy is not finite; nothing was applied."""
 
     exit_code = 7
 

@@ -172,6 +172,9 @@ class Ledger(Standing):
         for step in [s for s in self.checkpoints if s > self.steps]:
             del self.checkpoints[step]
         self.evaluations = [e for e in self.evaluations if e.step <= self.steps]
+        planned = [ticket for batch in rewound.batches for ticket in batch]
+        known = all(0 <= ticket < self.next_ticket for ticket in planned)
+        self._expect(known, "a prompt is planned that is not known")
         self.planned = deque(rewound.batches)
         for ticket in rewound.tickets:
             self._expect(ticket in self.restored, f"prompt {ticket} was not put back")

@@ -39,10 +39,14 @@ def must_stay_positive(settings: PreferenceSettings, iters: int) -> None:
         return
     schedule = schedule_of("beta_schedule", settings.beta_schedule)
     warmup = int(settings.beta_schedule.get("warmup") or 0)
-    for step in sorted({0, warmup, warmup + 1, iters - 1}):
-        if step < iters and not schedule(step) >= LEAST:
+    for step in (s for s in sorted({0, warmup, warmup + 1, iters - 1}) if s < iters):
+        try:
+            beta = schedule(step)
+        except OverflowError:
+            beta = math.inf
+        if not LEAST <= beta < math.inf:
             raise UsageError(
-                f"beta_schedule gives beta {schedule(step):g} at step {step + 1}",
+                f"beta_schedule gives beta {beta:g} at step {step + 1}",
                 hint=f"It must be at least {LEAST:g} throughout: give cosine_decay an"
                 " end, and a warmup a warmup_init.",
             )
@@ -68,6 +72,10 @@ def schedule_of(name: str, wanted: Mapping[str, Any]) -> Schedule:
         _number(f"{name}'s arguments", value, kind)
         for value, kind in zip(given, kinds, strict=False)
     ]
+    if make in (exponential_decay, step_decay):
+        # With another sign at every step, the ends would not say what is between.
+        limits = {"choices": (), "low": 0.0, "high": None}
+        check(f"{name}'s decay_rate", arguments[1], limits)
     schedule = make(*arguments)
     warmup = _number(f"{name}'s warmup", wanted.get("warmup") or 0, int, least=0)
     if not warmup:

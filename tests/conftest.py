@@ -30,6 +30,11 @@ def count(record_property: Callable[[str, object], None]) -> Count:
     return add
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest: begun last, it would leave other cores idle."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print what was counted, over all processes."""
     sums: Counter[str] = Counter()

@@ -24,6 +24,7 @@ SEEDS = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", SEEDS)
 def test_the_demo_learns_to_be_polite_and_stays_on_topic(
     seed: int, tmp_path: Path

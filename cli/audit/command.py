@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
@@ -10,6 +9,7 @@ import click
 from onlinedpo.cli.audit import judge_figures
 from onlinedpo.cli.audit import words as audit_words
 from onlinedpo.cli.inspect import is_locked, journal_of
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.journal.audit.auditing import audit as go_through
 from onlinedpo.states.errors import JournalError
 from onlinedpo.states.measuring.judge_record import JudgeRecord
@@ -46,16 +46,16 @@ def audit(run_folder: Path, expect_head: str, as_json: bool) -> None:
         found = go_through(run_folder, expected=expect_head, observers=[judges.take])
     except JournalError as error:
         if as_json:
-            click.echo(json.dumps(audit_words.failure(error), indent=2))
+            say_json(audit_words.failure(error))
         raise
     facts = audit_words.facts(found, live=is_locked(run_folder))
     facts["judge"] = judge_figures.facts(judges)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        say_json(facts)
         return
     lines = [
         *audit_words.lines(run_folder, facts),
         "",
         *judge_figures.lines(facts["judge"]),
     ]
-    click.echo("\n".join(lines))
+    say("\n".join(lines))

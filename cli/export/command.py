@@ -9,6 +9,7 @@ import click
 from onlinedpo.cli import words
 from onlinedpo.cli.export import exported
 from onlinedpo.cli.inspect import journal_of
+from onlinedpo.cli.terminal import put, say
 from onlinedpo.journal import atomic
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.answers import sides
@@ -87,7 +88,7 @@ def export(
     waiting = pending_tasks(Reader(journal).fold())
     text = tasks.export(waiting, format_)
     if output is None:
-        click.echo(text, nl=False)
+        put(text)
         return
     exported.must_be_free(output)
     written = [output]
@@ -95,7 +96,7 @@ def export(
     if format_ == "label-studio":
         written.append(output.with_suffix(".xml"))
         atomic.replace(written[-1], tasks.LABEL_STUDIO_CONFIG.encode())
-    click.echo(words.exported_line(len(waiting), written))
+    say(words.exported_line(len(waiting), written))
 
 
 def _must_fit(pending: bool, format_: str, style: Style | None) -> None:

@@ -21,7 +21,7 @@ def write(output: Path, head: Json, samples: Iterable[Json]) -> None:
     Raises OSError.
     """
     with (
-        whole(output.parent) as folder,
+        whole(output) as folder,
         TemporaryFile("w+b") as summaries,
         ZipFile(folder / output.name, "w", ZIP_DEFLATED) as log,
     ):

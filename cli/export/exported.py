@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
-
 from onlinedpo.cli.export import eval_file, pair_files
+from onlinedpo.cli.terminal import put, say
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.export import eval_log, preferences
@@ -63,11 +62,11 @@ def write(
     if output is None:
         for labelled, row in rows:
             if labelled:
-                click.echo(json_line(row))
+                put(json_line(row) + "\n")
     else:
         pair_files.write(format_, output, style or "conversational", rows)
     for line in _said(run, reading, format_, output):
-        click.echo(line, err=output is None)
+        say(line, err=output is None)
 
 
 def must_be_free(output: Path) -> None:
@@ -154,7 +153,7 @@ def _write_log(run: Path, reading: Reading, output: Path) -> None:
     head = eval_log.head(reading.opened, judged, reading.last)
     eval_file.write(output, head, samples)
     what = "judged pair" if len(judged) == 1 else "judged pairs"
-    click.echo(f"{len(judged)} {what} written to {output}")
+    say(f"{len(judged)} {what} written to {output}")
 
 
 def _said(

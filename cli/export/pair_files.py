@@ -7,7 +7,6 @@ few are held.
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -94,7 +93,7 @@ def write(
     A place to which no row goes is not made.
     """
     labelled_at, undecided_at = places(format_, output)
-    with whole(output.parent) as folder:
+    with whole(output) as folder:
         begun: dict[Path, Rows] = {}
         with ExitStack() as stack:
             for labelled, row in rows:
@@ -111,18 +110,20 @@ def write(
 
 
 @contextmanager
-def whole(parent: Path) -> Iterator[Path]:
-    """A folder whose files appear in `parent` when the block ends well, or not at all.
+def whole(output: Path) -> Iterator[Path]:
+    """A folder whose files appear beside `output` when the block ends well, or not.
 
-    Raises OSError.
+    What is named as `output` comes last: where it is, all is.  Raises OSError.
     """
-    folder = parent / f"{atomic.TEMPORARY}export-{uuid.uuid4().hex[:8]}"
+    folder = output.with_name(f"{atomic.TEMPORARY}export-{output.name}")
+    # Of one that was killed.
+    disk.remove_tree(folder)
     folder.mkdir()
     try:
         yield folder
         disk.sync_files([path for path in folder.rglob("*") if path.is_file()])
-        for path in sorted(folder.iterdir()):
-            atomic.publish(path, parent / path.name)
+        for path in sorted(folder.iterdir(), key=lambda path: -len(path.name)):
+            atomic.publish(path, output.with_name(path.name))
     finally:
         shutil.rmtree(folder)
 

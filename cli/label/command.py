@@ -9,7 +9,8 @@ from pathlib import Path
 import click
 
 from onlinedpo.cli.inspect import is_locked, journal_of
-from onlinedpo.journal.label_folder import run_name
+from onlinedpo.cli.terminal import say
+from onlinedpo.journal.label_folder import LabelFolder, run_name
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import UsageError
 
@@ -54,6 +55,7 @@ def label(run_folder: Path, annotator: str) -> None:
             hint="A run makes them once it asks people: see human_share,"
             " escalate_below and judge in onlinedpo run --help.",
         )
+    LabelFolder(labels).check()
     # A person's name is one line of the label file.
     annotator = " ".join(annotator.split())
     # Loaded here, so that other commands start without it.
@@ -71,4 +73,4 @@ def label(run_folder: Path, annotator: str) -> None:
     with Keys() as keys, Screen() as screen:
         session = Session(run_folder, desk, keys, screen, lambda: is_locked(run_folder))
         session.work()
-    click.echo(session.farewell())
+    say(session.farewell())

@@ -69,6 +69,8 @@ class Screen:
             return
         # The terminal itself is asked: COLUMNS and LINES are not told of a change.
         width, height = os.get_terminal_size(sys.stdout.fileno())
+        # A serial console does not know its size.
+        width, height = width or 80, height or 24
         if page.body is not self._body:
             self._top = 0
         if page.body is not self._body or width != self._width:

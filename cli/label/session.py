@@ -21,6 +21,8 @@ from onlinedpo.cli.label.legend import (
 )
 from onlinedpo.cli.label.screen import Page, Screen
 from onlinedpo.cli.label.text import pair_text, titled
+from onlinedpo.journal import plain_files
+from onlinedpo.journal.label_folder import MAX_LABEL_FILE
 from onlinedpo.states.people.choices import Choice
 from onlinedpo.states.visible import visible
 
@@ -227,7 +229,8 @@ class Session:
     def _guidelines(self) -> str:
         path = self._run / "labels" / "guidelines.md"
         try:
-            return path.read_text(encoding="utf-8", errors="replace")
+            raw = plain_files.read(path, MAX_LABEL_FILE, follow=True)
+            return raw.decode(errors="replace")
         except OSError as error:
             return f"{path}: {error.strerror}"
 

@@ -11,9 +11,10 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from onlinedpo.cli.label.pair import LabelFile, parse
-from onlinedpo.journal import atomic
+from onlinedpo.journal import atomic, plain_files
 from onlinedpo.journal.label_folder import MAX_LABEL_FILE
 from onlinedpo.journal.looks import Looks, Saved
 from onlinedpo.states.answers import Ask
@@ -29,7 +30,7 @@ class Shelf:
         """What lies in todo/, as it was last seen."""
         self._run = run
         self._looks = Looks(self.todo, limit=MAX_LABEL_FILE, settle=0.0)
-        self._claim: int | None = None
+        self._claim: BinaryIO | None = None
 
     def look(self) -> list[tuple[Saved, LabelFile]]:
         """Look into todo/; returns what is new there."""
@@ -76,7 +77,7 @@ class Shelf:
         self.release()
         for path in [p for p, file in self.files.items() if file.ask == ask]:
             try:
-                self._claim = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+                self._claim = plain_files.open_plain(path)
                 fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except (BlockingIOError, FileNotFoundError):
                 self.release()
@@ -89,7 +90,7 @@ class Shelf:
     def release(self) -> None:
         """Leave what was claimed to others."""
         if self._claim is not None:
-            os.close(self._claim)
+            self._claim.close()
             self._claim = None
 
     def _of_size(self, size: int) -> Iterator[Path]:
@@ -114,6 +115,6 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
+        return plain_files.read(path, MAX_LABEL_FILE)
     except OSError:
         return b""

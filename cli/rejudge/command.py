@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -14,6 +13,7 @@ from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.options import SettingsCommand, add_settings, given
 from onlinedpo.cli.rejudge import rejudged, rejudged_text
 from onlinedpo.cli.run import stopping_on_signals
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.settings.judging import JudgingSettings
 
@@ -90,9 +90,9 @@ def rejudge(
         return 130
     facts = rejudged.facts(run_folder, outcome.folder)
     if as_json:
-        click.echo(json.dumps(facts, indent=2))
+        say_json(facts)
     else:
-        click.echo("\n".join(rejudged_text.lines(facts, whole=flips)))
+        say("\n".join(rejudged_text.lines(facts, whole=flips)))
     return 0
 
 

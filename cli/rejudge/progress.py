@@ -29,7 +29,7 @@ class Progress(Silent):
         """Show nothing yet."""
         self._console = Console(stderr=True, highlight=False)
         self._bar = Bar(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -52,7 +52,7 @@ class Progress(Silent):
 
     def doing(self, what: str, ledger: Ledger | None = None) -> None:
         """Show what is done now."""
-        self._bar.update(self._task, description=what)
+        self._bar.update(self._task, description=safe(what))
 
     def said(self, line: str) -> None:
         """Print a line."""

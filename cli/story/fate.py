@@ -18,7 +18,7 @@ OTHER = {"first": "second", "second": "first"}
 def ticket_of(pair: str) -> int:
     """The number of a pair that is named, or numbered; raises `UsageError`."""
     number = pair.strip().split("-")[0]
-    if not (number.isascii() and number.isdigit()):
+    if not (number.isascii() and number.isdigit() and len(number) < 19):
         raise UsageError(
             f"'{pair}' does not name a pair",
             hint="Names look like 000042-9c1f0a77; the number alone will do.",

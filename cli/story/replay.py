@@ -15,6 +15,7 @@ from onlinedpo.cli.inspect import is_locked, journal_of
 from onlinedpo.cli.story import fate
 from onlinedpo.cli.story.replay_train import must_be_alone, train_again
 from onlinedpo.cli.story.telling import Event, Teller
+from onlinedpo.cli.terminal import say, write
 from onlinedpo.journal import codec
 from onlinedpo.journal.following import Following
 from onlinedpo.journal.reader import Reader
@@ -98,13 +99,13 @@ def replay(
             hint="Leave one of them out.",
         )
     selection, last = _selection(run_folder, asked)
-    teller = Teller(selection, sys.stdout.write, as_json=as_json)
+    teller = Teller(selection, write, as_json=as_json)
     events = _as_it_grows(run_folder) if follow else _until_now(run_folder)
     if asked["pair"] is not None:
         events = _of_pair(events, asked["pair"], run_folder)
     _tell(events, teller, last)
     if not teller.told:
-        click.echo(f"no event of {run_folder} is as was asked for", err=True)
+        say(f"no event of {run_folder} is as was asked for", err=True)
 
 
 def _tell(events: Iterator[Event], teller: Teller, last: int) -> None:
@@ -113,7 +114,7 @@ def _tell(events: Iterator[Event], teller: Teller, last: int) -> None:
         for event in events:
             teller.take(event)
             if event.number == last:
-                sys.stdout.write(teller.standing() + "\n")
+                write(teller.standing() + "\n")
                 break
     except KeyboardInterrupt:
         # So one stops to follow; of the run there is nothing to say.
@@ -178,7 +179,7 @@ def _until_now(folder: Path) -> Iterator[Event]:
     if event is None:
         raise _not_begun(folder)
     if reader.tail and not is_locked(folder):
-        click.echo(
+        say(
             f"{reader.tail.path.name}: {len(reader.tail.data)} bytes at byte"
             f" {reader.tail.offset} are half a frame that a killed process left; the"
             " next run cuts them off and keeps them",
@@ -201,7 +202,7 @@ def _as_it_grows(folder: Path) -> Iterator[Event]:
             alone = False
         elif not alone and not is_locked(folder):
             alone = True
-            click.echo(
+            say(
                 f"nobody works on {folder} now; what comes next is awaited"
                 " (Ctrl-C ends)",
                 err=True,

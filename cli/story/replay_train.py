@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from onlinedpo.cli.inspect import journal_of
+from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.states.errors import ReplayDiverged, UsageError
 
 if TYPE_CHECKING:
@@ -40,12 +38,12 @@ def train_again(
     run = RunFolder(run_folder)
     if as_json:
         found = rebuild(run, target, Silent(), to=to, model=model)
-        click.echo(json.dumps(_facts(found), indent=2))
+        say_json(_facts(found))
     else:
         watch = Progress(run_folder)
         with watch:
             found = rebuild(run, target, watch, to=to, model=model)
-        click.echo(_text(found))
+        say(_text(found))
     if found.first and found.first.promised:
         raise ReplayDiverged(
             f"step {found.first.step.index}, taken again from the journal, gives"

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.words import safe
+from onlinedpo.journal import plain_files
+from onlinedpo.journal.dropped.reading import MAX_FILE
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.records import Bundle, Kept, Vote
@@ -18,10 +21,9 @@ def lies(folder: Path, vote: Vote) -> str:
     place = _file_of(vote, vote.kept_as)
     path = folder / "labels" / place
     told = safe(f"labels/{place}")
-    try:
-        now = path.read_bytes() if path.is_file() else None
-    except OSError:
-        now = None
+    now = None
+    with suppress(OSError, ValueError):
+        now = plain_files.read(path, MAX_FILE)
     if now is None:
         return f"{told} is not there any more; the journal has it as it was saved"
     if vote.source == "file":

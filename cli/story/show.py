@@ -10,6 +10,7 @@ from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.story import fate
 from onlinedpo.cli.story import words as story
 from onlinedpo.cli.story.saved_files import lies
+from onlinedpo.cli.terminal import say
 from onlinedpo.journal import codec
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.lineage import Lineage
@@ -41,10 +42,10 @@ def show(run_folder: Path, pair: str, as_json: bool) -> None:
                     life.append(record)
     fate.must_be(pair, fate.name_of(lineage, ticket), run_folder)
     if as_json:
-        click.echo("\n".join(story.as_json(codec.as_map(record)) for record in life))
+        say("\n".join(story.as_json(codec.as_map(record)) for record in life))
         return
-    click.echo("\n".join(fate.lines(lineage)))
+    say("\n".join(fate.lines(lineage)))
     for record in life:
-        click.echo("\n" + story.told(record, ticket))
+        say("\n" + story.told(record, ticket))
         if isinstance(record, Vote):
-            click.echo(f"  {lies(run_folder, record)}")
+            say(f"  {lies(run_folder, record)}")

@@ -15,6 +15,7 @@ from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.story import fate, trace_facts
 from onlinedpo.cli.story import words as story
 from onlinedpo.cli.story.saved_files import lies, versions
+from onlinedpo.cli.terminal import say
 from onlinedpo.journal import manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import UsageError
@@ -52,7 +53,7 @@ def trace(run_folder: Path, as_json: bool, **asked: Any) -> None:
         )
     journal_of(run_folder)
     for line in _WAYS[given[0]](run_folder, asked[given[0]], as_json):
-        click.echo(line)
+        say(line)
 
 
 def _from_step(folder: Path, index: int, as_json: bool) -> Iterator[str]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from onlinedpo.cli import words
 from onlinedpo.cli.story.quoting import WIDTH as WIDTH
 from onlinedpo.cli.story.quoting import quoted as quoted
 from onlinedpo.cli.story.quoting import wrapped as wrapped
 from onlinedpo.cli.story.verdicts import evidence, headline
+from onlinedpo.cli.terminal import as_json as as_json
 from onlinedpo.cli.words import safe
 from onlinedpo.journal import codec
 from onlinedpo.states import records as r
@@ -158,22 +157,6 @@ def _evidence(record: r.Record, ticket: int, label: r.Label | None) -> Iterator[
                 f"  pair {place + 1} of {len(record.tickets)}; its margin before the"
                 f" step {record.margins[place]:+.5f}"
             )
-
-
-def as_json(facts: dict[str, Any]) -> str:
-    """Facts in a line of JSON, which has no number for what is not finite."""
-    try:
-        return json.dumps(facts, allow_nan=False)
-    except ValueError:
-        return json.dumps(_finite(facts), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [*map(_finite, value)] if isinstance(value, list | tuple) else value
 
 
 def _vote(vote: r.Vote) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.engine.data.rows import EXAMPLE, Row, no_object
+from onlinedpo.engine.data.rows import EXAMPLE, Row, in_line, no_object
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.visible import visible
 
 # Process-wide, and only raised: with Python's 128 kB a long completion would not fit.
 csv.field_size_limit(max(2**31 - 1, csv.field_size_limit()))
@@ -54,9 +54,10 @@ def csv_rows(path: Path, mark: str = "") -> Iterator[Row]:
     for where, cells in _records(path, mark or _delimiter(path)):
         if not names:
             names = [cell.strip() for cell in cells]
-            if twice := [name for name in names if name and names.count(name) > 1]:
+            times = Counter(name for name in names if name)
+            if twice := [name for name, count in times.items() if count > 1]:
                 raise UsageError(
-                    f"{where} has the column '{visible(twice[0])}' twice",
+                    f"{where} has the column '{in_line(twice[0])}' twice",
                     hint="Give each column a name of its own.",
                 )
         elif len(cells) != len(names):

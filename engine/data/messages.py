@@ -155,12 +155,14 @@ def _turn(row: Row, which: str, turn: Any) -> dict[str, str]:
         role, text = _SPEAKERS.get(str(turn["from"]).lower()), turn.get("value")
         if role is None:
             raise row.wrong(
-                f": {which} is from {turn['from']!r}", "Known are human, gpt, system."
+                f": {which} is from {str(turn['from'])[:80]!r}",
+                "Known are human, gpt, system.",
             )
     else:
         role, text = turn.get("role"), turn.get("content")
     if not isinstance(role, str) or not role:
         raise row.wrong(f": {which} has no role", _CHAT)
+    role = _text(row, f"the role of {which}", role)
     if turn.get("tool_calls"):
         raise row.wrong(
             f": {which} calls a tool, which is not text",

@@ -74,12 +74,18 @@ class Columns:
 
 def no_column(row: Row, name: str, setting: str) -> UsageError:
     """The error that a column is not there, with those that are."""
-    there = [visible(str(column)) for column in row.columns]
+    there = [in_line(str(column)) for column in row.columns]
     told = ", ".join(there[:_SHOWN]) + (", ..." if there[_SHOWN:] else "")
     near = difflib.get_close_matches(name, there, n=1)
     near += [column for column in _ALSO_CALLED if column in there and "prompt" in name]
     hint = f"Did you mean '{near[0]}'? Set {setting} to it." if near else EXAMPLE
     return row.wrong(f" has no column '{name}' (it has: {told or 'none'})", hint)
+
+
+def in_line(name: str) -> str:
+    """A column's name for a message: on one line, and not at any length."""
+    words = " ".join(visible(name[:400]).split())
+    return words if len(words) <= 80 else f"{words[:80]}..."
 
 
 def no_object(where: str, value: Any) -> UsageError:

@@ -26,7 +26,9 @@ def parquet(path: Path, columns: Columns) -> Iterator[Row]:
                 for fields in batch.to_pylist() or [{}] * batch.num_rows:
                     number += 1
                     yield Row(f"{path}, row {number}", fields, names)
-    except (pyarrow.ArrowException, OSError) as error:
+    except UsageError:
+        raise
+    except (pyarrow.ArrowException, OSError, OverflowError, ValueError) as error:
         first_line = (str(error).splitlines() or [type(error).__name__])[0]
         raise UsageError(
             f"{path} is not Parquet, or is damaged: {first_line}",

@@ -71,7 +71,7 @@ class GeneratingJudge:
         self._brief = judges.brief(self.identity)
         must_render(tokenizer, identity["id"], thinking=True)
         self._first, self._again = (
-            Sampler(model, tokenizer, _drawing(max_tokens, heat))
+            Sampler(model, tokenizer, _drawing(max_tokens, heat), strict=False)
             for heat in (temperature, temperature or RETRY_TEMPERATURE)
         )
 

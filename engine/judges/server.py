@@ -10,18 +10,17 @@ import asyncio
 import json
 import re
 import ssl
-import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from functools import cache
 from queue import SimpleQueue
 
 import httpx2
 
+from onlinedpo.engine.judges.replies import line, message, retry_after
 from onlinedpo.states.errors import JudgeUnreachable, Unanswered, UsageError
 
 LONGEST = 4 << 20
-"""Characters of a reply beyond which it is not read."""
+"""Bytes of a reply beyond which it is not read."""
 
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 30.0
 _MAY_PASS = (408, 425, 429)
@@ -111,8 +110,9 @@ class Server:
             self._tell(trouble)
             await asyncio.sleep(max(delay, trouble.wait))
             delay = min(2 * delay, _LONGEST_DELAY)
+        asks = f"; it asks to wait {trouble.wait:.0f} s" if trouble.wait else ""
         raise JudgeUnreachable(
-            f"the judge at {self.url} cannot be reached: {trouble.why}",
+            f"the judge at {self.url} cannot be reached: {trouble.why}{asks}",
             hint="Nothing was lost, and nothing was labelled for it. When the server is"
             " there again, go on with the same command.",
         )
@@ -128,7 +128,7 @@ class Server:
 
     async def _call(self, path: str, body: object) -> Reply | _Trouble:
         method = "GET" if body is None else "POST"
-        text = ""
+        data = bytearray()
         try:
             # A server that drips bytes keeps within the timeout of each.
             async with (
@@ -137,29 +137,38 @@ class Server:
                     method, self._base + path, content=_json(body), headers=_TYPE
                 ) as response,
             ):
-                async for part in response.aiter_text():
-                    text += part
-                    if len(text) > LONGEST:
+                packed = response.headers.get("Content-Encoding", "")
+                if packed.strip().lower() not in _PACKED:
+                    odd = Reply("", f"its reply is packed: {line(packed)}")
+                    fine = response.is_success
+                    return odd if fine else self._sorted(response, "", cut=False)
+                # Not as text: that would be decoded by any codec that it names.
+                async for part in response.aiter_bytes():
+                    data += part
+                    if len(data) > LONGEST:
                         break
         except (TimeoutError, httpx2.TimeoutException):
             return _Trouble(f"no answer within {self._timeout:g} s")
         except httpx2.DecodingError as error:
-            return Reply("", f"its reply cannot be decoded: {_line(str(error))}")
+            return Reply("", f"its reply cannot be decoded: {line(str(error))}")
         except httpx2.ConnectError as error:
-            return _Trouble(f"no connection ({_line(str(error))})")
+            return _Trouble(f"no connection ({line(str(error))})")
         except httpx2.HTTPError as error:
-            return _Trouble(_line(str(error)) or type(error).__name__)
-        return self._sorted(response, self._without_key(text))
+            return _Trouble(line(str(error)) or type(error).__name__)
+        text = self._without_key(data.decode(errors="replace"))
+        return self._sorted(response, text, cut=len(data) > LONGEST)
 
-    def _sorted(self, response: httpx2.Response, text: str) -> Reply | _Trouble:
+    def _sorted(
+        self, response: httpx2.Response, text: str, *, cut: bool
+    ) -> Reply | _Trouble:
         """A reply, a trouble that may pass, or `Refused`, by the status."""
         status = response.status_code
         if response.is_success:
-            long = f"its reply is longer than {LONGEST} characters"
-            return Reply(text[:LONGEST], long if len(text) > LONGEST else "")
-        why = f"HTTP {status} {_message(text)}".strip()
+            long = f"its reply is longer than {LONGEST} bytes"
+            return Reply(text[:LONGEST], long if cut else "")
+        why = f"HTTP {status} {message(text)}".strip()
         if status in _MAY_PASS or status >= 500:
-            return _Trouble(why, _retry_after(response.headers.get("Retry-After", "")))
+            return _Trouble(why, retry_after(response.headers.get("Retry-After", "")))
         if status in (400, 413, 422) and _TOO_LONG.search(text):
             # That is a matter of this pair, and of no other.
             return Reply(text, f"it is too much for it: {why}")
@@ -168,7 +177,7 @@ class Server:
             hint = "Put its key into the environment variable that judge_key_env names."
         elif response.is_redirect:
             where = self._without_key(response.headers.get("Location", "elsewhere"))
-            why = f"HTTP {status}: it sends us to {_line(where)}"
+            why = f"HTTP {status}: it sends us to {line(where)}"
             hint = "If you trust that address, give it as --judge."
         raise Refused(
             f"the judge at {self.url} refuses: {why}", hint=hint, status=status
@@ -185,7 +194,13 @@ def _certificates() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
-_TYPE = {"Content-Type": "application/json", "Accept": "application/json"}
+_PACKED = ("", "identity", "gzip", "deflate")
+"""How a reply may be packed: in others a few bytes can become any number."""
+_TYPE = {
+    "Content-Type": "application/json",
+    "Accept": "application/json",
+    "Accept-Encoding": "gzip, deflate",
+}
 
 
 def base_url(url: str) -> str:
@@ -222,32 +237,3 @@ def _no_address(url: str, why: str) -> UsageError:
 def _json(body: object) -> bytes | None:
     # Text of a model may hold halves of characters, which UTF-8 has not: as \ud800.
     return None if body is None else json.dumps(body).encode()
-
-
-def _message(text: str) -> str:
-    """What a server says of an error, in a line."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return _line(text)
-    for key in ("error", "message", "detail"):
-        while isinstance(found, dict) and key in found:
-            found = found[key]
-    return _line(found if isinstance(found, str) else json.dumps(found))
-
-
-def _line(text: str, most: int = 200) -> str:
-    """Foreign text in one line of printable characters, cut."""
-    shown = "".join(c if c.isprintable() else " " for c in text[: 4 * most])
-    line = " ".join(shown.split())
-    return line if len(line) <= most else f"{line[:most]}..."
-
-
-def _retry_after(value: str) -> float:
-    """Seconds, of which the header gives the number or the end."""
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return 0.0

@@ -95,11 +95,11 @@ def kept(reply: Reply) -> str:
     found = {
         "content": _text(message.get("content")),
         "reasoning": _text(reasoning),
-        "finish_reason": choice.get("finish_reason"),
+        "finish_reason": _word(choice.get("finish_reason")),
         # The first token is then one of the reasoning.
         "top_logprobs": None if reasoning else _first_answer_token(choice),
-        "model": body.get("model"),
-        "system_fingerprint": body.get("system_fingerprint"),
+        "model": _word(body.get("model")),
+        "system_fingerprint": _word(body.get("system_fingerprint")),
     }
     return _stored({key: value for key, value in found.items() if value is not None})
 
@@ -130,6 +130,11 @@ def _choice(body: object) -> dict[str, Any] | None:
     choice = choices[0]
     shaped = isinstance(choice, dict) and isinstance(choice.get("message"), dict)
     return choice if shaped else None
+
+
+def _word(value: object) -> str | None:
+    """What should be a word, if it is text: a server may put anything there."""
+    return value if isinstance(value, str) else None
 
 
 def _text(content: object) -> str | None:

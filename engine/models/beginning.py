@@ -44,9 +44,15 @@ def read(file: Path, settings: Settings, trained: Tensors) -> Tensors:
             f"the adapter {file} does not fit: {_difference(told, wanted)}",
             hint=_hint(config, settings),
         )
-    loaded: Any = mx.load(str(file))
-    found = {name: loaded[name].astype(trained[name].dtype) for name in trained}
-    mx.eval(found)
+    try:
+        loaded: Any = mx.load(str(file))
+        found = {name: loaded[name].astype(trained[name].dtype) for name in trained}
+        mx.eval(found)
+    except (RuntimeError, ValueError) as error:
+        raise UsageError(
+            f"the adapter {file} cannot be loaded: {error}",
+            hint="Give an adapter as mlx-lm writes it.",
+        ) from None
     return found
 
 
@@ -57,7 +63,7 @@ def _config(file: Path) -> dict[str, Any]:
         return {}
     try:
         config = json.loads(beside.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, RecursionError, ValueError) as error:
         raise UsageError(f"{beside} cannot be read: {error}") from None
     return config if isinstance(config, dict) else {}
 
@@ -72,7 +78,8 @@ def _must_agree(file: Path, config: Mapping[str, Any], settings: Settings) -> No
         )
     if kind == "full":
         return
-    shape = config.get("lora_parameters") or {}
+    told = config.get("lora_parameters")
+    shape = told if isinstance(told, dict) else {}
     for name in ("rank", "scale"):
         if name in shape and shape[name] != settings.lora_parameters[name]:
             raise UsageError(

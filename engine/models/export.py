@@ -9,6 +9,7 @@ from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.manifest import CONFIG as CONFIG
 from onlinedpo.journal.manifest import name_of
+from onlinedpo.journal.present import NO_FILE, contents, is_there
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 
@@ -16,15 +17,18 @@ from onlinedpo.states.errors import UsageError
 def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> None:
     """Let `target` hold the adapter of a checkpoint.
 
-    It is a cache of the checkpoint, made again at every start, so it is not synced.
+    It is a cache of the checkpoint, made again at every start: so it is synced only
+    after the last step, when no start is to come.
     """
+    last = step == settings.iters
     disk.make_folder(target)
     atomic.link(
         checkpoints / name_of(step) / "adapters.safetensors",
         target / "adapters.safetensors",
+        durable=last,
     )
     reached("adapters.rename")
-    atomic.replace(target / CONFIG, config(step, settings), durable=False)
+    atomic.replace(target / CONFIG, config(step, settings), durable=last)
 
 
 def must_be_free(adapter_path: str | None) -> None:
@@ -33,10 +37,10 @@ def must_be_free(adapter_path: str | None) -> None:
         return
     target = Path(adapter_path).expanduser()
     try:
-        ours = json.loads((target / CONFIG).read_bytes()).get("trained_by")
-    except (OSError, ValueError, AttributeError):
+        ours = json.loads(contents(target / CONFIG)).get("trained_by")
+    except (*NO_FILE, ValueError, AttributeError, RecursionError):
         ours = None
-    if (target / "adapters.safetensors").exists() and ours != "onlinedpo":
+    if is_there(target / "adapters.safetensors") and ours != "onlinedpo":
         raise UsageError(
             f"adapter_path is {adapter_path}, which holds another program's adapter",
             hint="Move it away, or give another --adapter-path. To begin from it:"

@@ -107,7 +107,7 @@ def config_of(folder: Path) -> dict[str, Any]:
         )
     try:
         config = json.loads(file.read_text(encoding="utf-8"))
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise UsageError(
             f"{file} cannot be read: {error}",
             hint="Download or convert the model again.",

@@ -70,6 +70,19 @@ class Policy:
         """Put trainable parameters in place."""
         self.model.update(tree_unflatten(list(tensors.items())))
 
+    def is_finite(self) -> bool:
+        """Whether its trainable part is, and what it computes with it."""
+        parts = [mx.isfinite(value).all() for value in self.trainable().values()]
+        return bool(mx.stack(parts).all().item()) and computes(self.model)
+
+    def has_moved(self) -> bool:
+        """Whether any trainable parameter is another than it began with."""
+        now = self.trainable()
+        return not all(
+            mx.array_equal(now[name], value).item()
+            for name, value in self.initial.items()
+        )
+
     def initial_digest(self) -> str:
         """Digest of the trainable parameters before the first step."""
         return digest(self.initial)
@@ -126,8 +139,23 @@ def load(identity: ModelIdentity) -> tuple[nn.Module, Any]:
         model.set_dtype(mx.float32)
     # MLX loads lazily: nothing may depend on the file after this.
     mx.eval(model.parameters())
+    if not computes(model):
+        raise UsageError(
+            f"the model '{identity.id}' computes NaN or infinity: its weights are"
+            " damaged, or too large for their precision",
+            hint="Get it again, or take it in another precision.",
+        )
     chat.fall_back(tokenizer)
     return model, tokenizer
+
+
+def computes(model: nn.Module) -> bool:
+    """Whether what a model makes of a token can be turned into probabilities.
+
+    NaN and infinity anywhere on the way spread over all of it.
+    """
+    logits: mx.array = model(mx.array([[0]]))
+    return bool(mx.isfinite(mx.logsumexp(logits.astype(mx.float32))).item())
 
 
 def _not_loaded(identity: ModelIdentity, error: Exception) -> UsageError:

@@ -14,6 +14,9 @@ from onlinedpo.states.errors import UsageError
 PATTERN = "model*.safetensors"
 """The weight files that mlx-lm loads."""
 
+_LONGEST = 100_000_000
+"""Bytes of a header, as the format's own reader has it."""
+
 _CONVERT = "Convert it first: mlx_lm.convert --hf-path {} --mlx-path NEW."
 _AGAIN = "Download or convert the model again."
 
@@ -54,6 +57,8 @@ def header(file: Path) -> list[Tensor]:
             # The length of a file that is none is any number.
             if length > file.stat().st_size:
                 raise ValueError("its header is cut off")
+            if length > _LONGEST:
+                raise ValueError(f"its header has {length} bytes, which none has")
             described: dict[str, Any] = json.loads(opened.read(length))
         described.pop("__metadata__", None)
         found = [_tensor(name, told) for name, told in described.items()]
@@ -61,7 +66,10 @@ def header(file: Path) -> list[Tensor]:
         if 8 + length + ends > file.stat().st_size:
             missing = 8 + length + ends - file.stat().st_size
             raise ValueError(f"its last {missing} bytes are missing")
-    except (struct.error, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (
+        *(struct.error, ArithmeticError, AttributeError, LookupError),
+        *(RecursionError, TypeError, ValueError),
+    ) as error:
         why = error if type(error) is ValueError else "it is no safetensors file"
         raise UsageError(f"{file} cannot be read: {why}", hint=_AGAIN) from None
     return found
@@ -69,6 +77,10 @@ def header(file: Path) -> list[Tensor]:
 
 def _tensor(name: str, told: dict[str, Any]) -> Tensor:
     begin, end = told["data_offsets"]
+    if not all(
+        type(size) is int and size >= 0 for size in (*told["shape"], begin, end)
+    ):
+        raise TypeError("a shape and a place are whole numbers")
     return Tensor(name, str(told["dtype"]), tuple(told["shape"]), int(end) - int(begin))
 
 
@@ -80,7 +92,7 @@ def _must_be_complete(folder: Path, files: set[str]) -> None:
     try:
         told = json.loads(index.read_text(encoding="utf-8"))
         wanted = set(told["weight_map"].values())
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise UsageError(f"{index} cannot be read", hint=_AGAIN) from None
     if missing := sorted(wanted - files):
         raise UsageError(

@@ -6,8 +6,9 @@ import hashlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from onlinedpo.engine.people import intake, late
+from onlinedpo.engine.people import intake, late, receipts
 from onlinedpo.engine.people.reading import Circumstances, misfit
 from onlinedpo.journal.dropped import reading as rows_of
 from onlinedpo.journal.dropped.reading import Row, UnreadableFile
@@ -53,7 +54,8 @@ def take(
     """
     place, digest = folder.place(saved.path), hashlib.sha256(saved.raw)
     ledger, name = journal.ledger, saved.path.name
-    if ledger.read.get(place) == digest.digest() and not saved.problem:
+    if ledger.read.get(place) == digest.digest():
+        receipts.make_again(saved.path, digest, folder, journal)
         _put_away_again(saved, folder, journal, digest)
         return None
     in_done = saved.path.parent == folder.done
@@ -73,8 +75,10 @@ def take(
         more=max(0, len(outcome.refused) - TOLD),
         time=time.time(),
     )
+    # Of an older version: so that where none is, one is due.
+    folder.withdraw_receipt(saved.path)
     intake.take(journal, settings, [*outcome.votes, bundle], ended)
-    text = _receipt(name, bundle, outcome.pending)
+    text = receipts.text(name, bundle, outcome.pending)
     if usable and not in_done:
         folder.receipt(folder.done / target, text)
         _put_away(saved, folder, target)
@@ -83,12 +87,14 @@ def take(
     return bundle
 
 
-def was_read(place: str, ledger: Ledger) -> bool:
+def was_read(path: Path, folder: LabelFolder, ledger: Ledger) -> bool:
     """Whether the file in this place was read as a dropped one.
 
-    It may go on growing there, if a slow copy was not at its end.
+    It may go on growing there, if a slow copy was not at its end.  A receipt tells it
+    too, where the journal has lost its end: then what it says is taken in again.
     """
-    return len(ledger.read.get(place, b"")) == hashlib.sha256().digest_size
+    known = len(ledger.read.get(folder.place(path), b""))
+    return known == hashlib.sha256().digest_size or folder.has_receipt(path)
 
 
 def _read(
@@ -207,25 +213,3 @@ def _put_away_again(
         text = f"{name} was read before; nothing in it is new.\n"
         folder.receipt(folder.done / target, text)
     _put_away(saved, folder, target)
-
-
-def _receipt(name: str, bundle: Bundle, pending: int) -> str:
-    lines = [
-        f"{name}: {bundle.format or 'no known format'}",
-        f"{bundle.taken} answers were taken in",
-    ]
-    if bundle.unchanged:
-        lines.append(f"{bundle.unchanged} said what was known already")
-    if pending:
-        lines.append(f"{pending} hold no answer yet")
-    if bundle.refused:
-        lines.append(f"{len(bundle.refused) + bundle.more} could not be used:")
-        lines += [
-            f"  line {number}: {reason}" if number else f"  {reason}"
-            for number, reason in bundle.refused
-        ]
-    if bundle.more:
-        lines.append(f"  and {bundle.more} more")
-    if bundle.kept_as == bundle.path:
-        lines.append("Mend the file and save it, or remove it.")
-    return "\n".join(lines) + "\n"

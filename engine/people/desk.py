@@ -77,8 +77,8 @@ class Desk:
         if self._trouble != str(error):
             self._trouble = str(error)
             self._tell(
-                f"the labels folder fails: {error}. It is tried again every"
-                f" {AGAIN:.0f} s; what was saved there is taken in then"
+                f"labels cannot be taken in: {error}. It is tried again every"
+                f" {AGAIN:.0f} s; what was saved is taken in then"
             )
         with contextlib.suppress(OSError):
             self._inbox.start_over(AGAIN)

@@ -66,7 +66,6 @@ class Inbox:
         self._next_look = self._next_census = 0.0
         self.start_over()
         # A crash may have come between an answer and what follows from it.
-        folder.finish_moves(journal.ledger.read)
         intake.settle(journal, settings, journal.ledger.turns)
         self.offer()
         self._clear_leftovers()
@@ -88,10 +87,13 @@ class Inbox:
         can have settled.
         """
         began, now = time.perf_counter(), self._clock()
+        if not self._ready:
+            self.start_over()
+        self.folder.check()
         about, ledger = self._circumstances(), self._journal.ledger
         saved, dropped = [*self._todo.look(now)], [*self._inbox.look(now)]
         for file in self._done.look(now):
-            bundle = bundles.was_read(self.folder.place(file.path), ledger)
+            bundle = bundles.was_read(file.path, self.folder, ledger)
             (dropped if bundle else saved).append(file)
         cost = time.perf_counter() - began
         answers = self._take_files(sorted(saved, key=lambda s: s.time), about)
@@ -109,8 +111,9 @@ class Inbox:
         if self._offered_at == self._journal.position:
             # Nothing was said since, so nothing else is wanted.
             return
+        self.folder.check()
         turns = self._journal.ledger.turns
-        wanted = {_name(ask): ask for ask in self._journal.ledger.open_asks()}
+        wanted = {f"{ask}.md": ask for ask in self._journal.ledger.open_asks()}
         for name in self._offered.keys() - wanted.keys():
             self.folder.withdraw(name, self._offered[name])
             del self._offered[name]
@@ -129,7 +132,12 @@ class Inbox:
         self._done = Looks(self.folder.done, limit=MAX_LABEL_FILE)
         self._inbox = Looks(self.folder.inbox, limit=bundles.MAX_FILE)
         self._next_look = self._clock() + pause
+        self._ready = False
+        self._journal.lock.must_hold()
+        # Until this works nothing is read: it would be an answer once more each time.
         self.folder.make(GUIDELINES.format(rubric=self._settings.judge_system))
+        self.folder.finish_moves(self._journal.ledger.read)
+        self._ready = True
 
     def _circumstances(self) -> Circumstances:
         return Circumstances(
@@ -224,9 +232,10 @@ class Inbox:
                 # An editor may have it away for a moment.
                 self._gone.add(name)
         for look in (self._todo, self._done, self._inbox):
-            for path in set(look.restless) - self._told:
-                self._told.add(path)
-                self._tell(f"{path} has been changing for a minute: not read yet")
+            for path, why in look.not_read():
+                if path not in self._told:
+                    self._told.add(path)
+                    self._tell(f"{path} {why}")
 
     def _clear_leftovers(self) -> None:
         """Files of pairs that ended while nobody could take them away."""
@@ -247,7 +256,3 @@ class Inbox:
         for name, ask in asks.items():
             if ask.ticket in pairs:
                 self.folder.withdraw(name, self._rendered(pairs[ask.ticket], ask))
-
-
-def _name(ask: Ask) -> str:
-    return f"{ask}.md"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from onlinedpo.engine.fruitless import waits_instead
 from onlinedpo.engine.run import Run
 from onlinedpo.states import due, endings
 from onlinedpo.states.errors import NothingToLearn, WaitingForPeople
@@ -16,13 +17,15 @@ TICK = 0.5
 def take_in(run: Run) -> None:
     """Take in what people have saved, if anything."""
     if run.desk:
+        # Nothing else would tell: a folder that is not there holds no answers.
+        run.journal.lock.must_hold()
         run.desk.take_in()
 
 
 def has_room(run: Run) -> bool:
     """Whether the next prompts may be sampled, though some pairs wait for people."""
     _must_have_budget(run)
-    return due.has_room(run.ledger, run.settings)
+    return due.has_room(run.ledger, run.settings) and not waits_instead(run)
 
 
 def wait(run: Run) -> None:
@@ -55,9 +58,9 @@ def drop_stale(run: Run, turns: list[Turn]) -> None:
 
 def _must_have_budget(run: Run) -> None:
     if due.is_spent(run.ledger, run.settings):
-        budget = run.settings.label_budget
+        budget, steps = run.settings.label_budget, run.ledger.steps
+        end = ", or end here: the adapter is that of the last step" if steps else ""
         raise NothingToLearn(
-            f"the label budget of {budget} is spent after step {run.ledger.steps}",
-            hint="Start the run again with a larger --label-budget, or end here: the"
-            " adapter is that of the last step.",
+            f"the label budget of {budget} is spent after step {steps}",
+            hint=f"Start the run again with a larger --label-budget{end}.",
         )

@@ -7,8 +7,7 @@ journalled pairs again gives the same state again.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,13 +15,13 @@ import mlx.core as mx
 import mlx.nn as nn
 import mlx.optimizers as optim
 from mlx.utils import tree_map, tree_unflatten
-from mlx_lm.tuner.trainer import grad_checkpoint
 
 from onlinedpo.engine.models.policy import Policy
 from onlinedpo.engine.tensors import Tensors, flat, floats, scalar
 from onlinedpo.engine.training import measured
 from onlinedpo.engine.training.logps import Batch, Scorer, batch_of
 from onlinedpo.engine.training.loss import PairLabels, PairLogps, preference_loss
+from onlinedpo.engine.training.modes import as_while_training, checkpointed
 from onlinedpo.engine.training.optimizer import optimizer_of
 from onlinedpo.states import objective, seeds
 from onlinedpo.states.config import Settings
@@ -84,7 +83,8 @@ class Learner:
         """Take the `index`-th step (from 1) on these pairs.
 
         Raises `TrainingDiverged`, naming the pair and changing nothing, if a loss or
-        the gradient is not finite.
+        the gradient is not finite; and if the policy is not finite after the update,
+        which this process then cannot use any more.
         """
         size = self._settings.micro_batch_size or self._settings.batch_size
         micro = [pairs[i : i + size] for i in range(0, len(pairs), size)]
@@ -107,6 +107,8 @@ class Learner:
         self._refuse_non_finite(pairs, losses, norm, index)
         self.optimizer.update(self.policy.model, gradient)
         mx.eval(self.policy.model.trainable_parameters(), self.optimizer.state)
+        if not self.policy.is_finite():
+            raise _diverged(index, "the policy would compute NaN or infinity after it")
         beta = beta_at(self._settings, index)
         metrics, margins = measured.of_step(
             PairLogps.joined(logps), pairs, self._settings, beta
@@ -134,7 +136,7 @@ class Learner:
         # Dropout masks depend on the step and the micro-batch, not on what ran before.
         mx.random.seed(seeds.derive(settings.seed, "dropout", index, number))
         model.train()
-        with _checkpointed(model, settings.grad_checkpoint):
+        with checkpointed(model, settings.grad_checkpoint):
             (_, (each, policy)), gradient = nn.value_and_grad(model, loss)(model)
             mx.eval(gradient, each, policy)
         model.eval()
@@ -145,7 +147,7 @@ class Learner:
         """The reference's log-probabilities; zeros where the loss has none."""
         if not objective.has_reference(self._settings):
             return mx.zeros(len(batch.tokens))
-        with self.policy.reference() as model, _as_while_training(model):
+        with self.policy.reference() as model, as_while_training(model):
             reference = self._reference_scorer.completion_logps(batch)
             mx.eval(reference)
         return mx.stop_gradient(reference)
@@ -171,16 +173,20 @@ class Learner:
                 p.sampled.pair for p in pairs if not self._has_finite_gradient(p, index)
             ]
         where = f"on pair {', '.join(guilty)}" if guilty else "over all pairs together"
-        raise TrainingDiverged(
-            f"step {index} was not taken: the {what} is not finite {where}",
-            hint="Look at it with 'onlinedpo show'; start a new run with a lower"
-            " learning_rate or beta.",
-        )
+        raise _diverged(index, f"the {what} is not finite {where}")
 
     def _has_finite_gradient(self, pair: LabelledPair, index: int) -> bool:
         gradient, losses, _ = self.gradient([pair], 1, index, 0)
         _, norm = _clipped(gradient, None)
         return math.isfinite(norm) and math.isfinite(losses[0])
+
+
+def _diverged(index: int, why: str) -> TrainingDiverged:
+    return TrainingDiverged(
+        f"step {index} was not taken: {why}",
+        hint="Look at its pairs with 'onlinedpo show'; start a new run with a lower"
+        " learning_rate or beta.",
+    )
 
 
 def _chosen_and_rejected(pairs: Sequence[LabelledPair]) -> Batch:
@@ -220,38 +226,3 @@ def _clipped(gradient: Any, limit: float | None) -> tuple[Any, float]:
     """The gradient clipped to a global norm, and its norm before."""
     clipped, norm = optim.clip_grad_norm(gradient, math.inf if limit is None else limit)
     return (gradient if limit is None else clipped), scalar(norm)
-
-
-@contextmanager
-def _as_while_training(model: nn.Module) -> Iterator[None]:
-    """Compute as the policy does while it is trained, but for dropout.
-
-    On a GPU some layers (gated delta nets) have one kernel for training and another for
-    the rest, which agree only up to rounding: the first margins would not be 0.
-    """
-    model.train()
-    for module in model.modules():
-        if isinstance(module, nn.Dropout):
-            module.eval()
-    try:
-        yield
-    finally:
-        model.eval()
-
-
-@contextmanager
-def _checkpointed(model: nn.Module, wanted: bool) -> Iterator[None]:
-    """Gradient checkpointing for this block only.
-
-    mlx-lm's function patches the layers' class for good, and with it the sampler and a
-    judge of the same class; here the class is put back.
-    """
-    kinds = {type(layer): layer for layer in model.layers} if wanted else {}
-    originals = {kind: kind.__call__ for kind in kinds}
-    try:
-        for layer in kinds.values():
-            grad_checkpoint(layer)
-        yield
-    finally:
-        for kind, original in originals.items():
-            kind.__call__ = original

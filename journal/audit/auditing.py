@@ -16,6 +16,7 @@ from typing import Any
 from onlinedpo.journal import frames
 from onlinedpo.journal.audit.checkpoints import Checkpoints
 from onlinedpo.journal.audit.files import KeptFiles
+from onlinedpo.journal.field_types import IMPOSSIBLE, impossible
 from onlinedpo.journal.reader import Place, Position, Reader, Tail, segments
 from onlinedpo.states.errors import AuditFailed, JournalError, UsageError
 from onlinedpo.states.ledger import Ledger
@@ -30,17 +31,6 @@ _HINT = (
     "The journal was changed, or another program or version wrote it. The run is left"
     " as it is."
 )
-
-
-_IMPOSSIBLE = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-)
-"""What comes of values of other types than a field has: the codec takes any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +122,7 @@ def _go_through(
             except JournalError:
                 with place.named():
                     raise
-            except _IMPOSSIBLE as error:
+            except IMPOSSIBLE as error:
                 raise _unfit(place, error) from error
             head.look(place.chain, last)
         if rederived:
@@ -172,8 +162,7 @@ def _frames(folder: Path, last: int) -> Iterator[tuple[int, list[Record]]]:
 
 
 def _unfit(place: Place, error: Exception) -> AuditFailed:
-    told = f"{type(error).__name__}: {error}"
-    message = f"{place}: a field has a value that no run can have ({told})"
+    message = f"{place}: {impossible(error)}"
     return AuditFailed(message, hint=_HINT, facts=_where(place))
 
 

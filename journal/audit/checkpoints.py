@@ -9,6 +9,7 @@ from pathlib import Path
 
 from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.manifest import ADAPTER, CONFIG, Manifest
+from onlinedpo.journal.present import NO_FILE
 from onlinedpo.journal.reader import Anchors
 from onlinedpo.states.errors import AuditFailed
 from onlinedpo.states.ledger import Ledger
@@ -59,6 +60,7 @@ class Checkpoints:
     def check(self, ledger: Ledger, adapters: Path) -> None:
         """Raise `AuditFailed` at the first that is not what the journal says.
 
+        And OSError where one cannot be read.
         A run at work removes old ones meanwhile: what is gone is passed over.
         """
         for path in self.damaged:
@@ -72,7 +74,7 @@ class Checkpoints:
         wrong, state = found.wrong_file(), ""
         try:
             state = found.state_of_files() if not wrong else ""
-        except (OSError, ValueError):
+        except (*NO_FILE, ValueError):
             wrong = "a file in it"
         if not (found.path / manifest.NAME).exists():
             return False
@@ -103,12 +105,12 @@ class Checkpoints:
         try:
             digest = disk.file_digest(adapters / ADAPTER)
             said = json.loads((adapters / CONFIG).read_bytes()).get("step")
-        except (OSError, ValueError, AttributeError):
+        except (OSError, ValueError, AttributeError, RecursionError):
             return
         of = {found.files.get(ADAPTER): found.step for found in reversed(self.sound)}
         self.adapter = of.get(digest)
         there = {found.step for found in present if (found.path / ADAPTER).exists()}
-        if self.adapter is None and said in there:
+        if self.adapter is None and isinstance(said, int) and said in there:
             raise AuditFailed(
                 f"{adapters / ADAPTER}: this is not the adapter of the checkpoint of"
                 f" step {said}, which it says it is",

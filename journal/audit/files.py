@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from onlinedpo.journal import plain_files
 from onlinedpo.journal.dropped import reading as dropped
 from onlinedpo.journal.dropped.reading import Rows, UnreadableFile
 from onlinedpo.states.answers import Bundle
@@ -37,7 +38,7 @@ class KeptFiles:
     def rows(self, bundle: Bundle) -> Iterable[Row] | None:
         """The rows of a dropped file; None where it is not there as it was read."""
         try:
-            data = (self._labels / bundle.kept_as).read_bytes()
+            data = plain_files.read(self._labels / bundle.kept_as, dropped.MAX_FILE)
         except (OSError, ValueError):
             return None
         if hashlib.sha256(data).hexdigest() != bundle.sha256:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
 from itertools import islice
 
 from onlinedpo.journal.dropped.rows import LINE, MAX_ROW, Row, UnreadableFile, cut
 
 _DELIMITERS = (",", ";", "\t")
+_MOST_CELLS = 2**26
 
 # Process-wide, and only raised: with Python's 128 kB a long completion would not fit.
 csv.field_size_limit(max(MAX_ROW, csv.field_size_limit()))
@@ -24,9 +26,14 @@ def delimiter(text: str) -> str:
             "is no JSON, and no CSV either: its first line has no comma, semicolon or"
             " tab between names of columns"
         )
-    twice = [name for name in names if name and names.count(name) > 1]
+    twice = next((n for n, times in Counter(names).items() if n and times > 1), "")
     if twice:
-        raise UnreadableFile(f"has the column {twice[0][:80]!r} twice")
+        raise UnreadableFile(f"has the column {twice[:80]!r} twice")
+    # A cell takes a byte at least; but of short rows the rest are made up.
+    if len(names) * max(text.count("\n"), text.count("\r")) > _MOST_CELLS:
+        raise UnreadableFile(
+            f"has {len(names):,} columns, and more than {_MOST_CELLS:,} cells in all"
+        )
     return best
 
 

@@ -117,7 +117,7 @@ def _container(name: str, text: str) -> Container:
         whole = not second or first.endswith("}") or (lines and first != "{")
         return "jsonl" if several or whole else "json"
     # A first line that is no JSON need not spoil the others.
-    return "jsonl" if lines and re.search(r"^\s*\{", text, re.M) else "csv"
+    return "jsonl" if lines and re.search(r"^[ \t]*\{", text, re.M) else "csv"
 
 
 def _first_lines(text: str) -> tuple[str, str]:

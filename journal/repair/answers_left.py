@@ -20,7 +20,7 @@ from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.people.choices import shown_as
 from onlinedpo.states.records import Sampled
 
-_NAME = re.compile(rb"[0-9]{6,}-[0-9a-f]{8}")
+_NAME = re.compile(rb"[0-9]{6,18}-[0-9a-f]{8}")
 
 
 class Written(NamedTuple):

@@ -36,7 +36,8 @@ class Diagnosis:
 def examine(run: Path) -> Diagnosis:
     """Look at all of a run's files, but for its config and what people edit."""
     # Before the journal: of what a live run writes, the frames come first.
-    sound, damaged = manifest.find(run / "checkpoints")
+    unreadable: list[OSError] = []
+    sound, damaged = manifest.find(run / "checkpoints", unreadable.append)
     part = SoundPart(run / "journal")
     findings = [*surroundings.locked(run)]
     settings = None
@@ -55,8 +56,9 @@ def examine(run: Path) -> Diagnosis:
             settings = part.ledger.settings if whole and part.opened else None
             findings += wrong
             findings += surroundings.checkpoints(
-                sound, damaged, part if whole else None
+                sound, damaged, part if whole else None, unreadable
             )
+    findings += surroundings.unreadable(unreadable)
     findings += [*surroundings.not_writable(run), *surroundings.leftovers(run)]
     return Diagnosis(findings, str(part.before), settings)
 

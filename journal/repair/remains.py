@@ -15,6 +15,7 @@ from pathlib import Path
 
 from onlinedpo.journal import codec, frames
 from onlinedpo.journal.frames import CHAIN, HEADER_SIZE, SEGMENT_SIZE, Broken, Frame
+from onlinedpo.journal.present import listed
 from onlinedpo.journal.reader import SUFFIX, Place, Position, path_of
 from onlinedpo.states.errors import JournalDamaged, JournalError
 from onlinedpo.states.records import RunOpened
@@ -207,7 +208,7 @@ def _numbered(folder: Path) -> dict[int, Path]:
     """The segment files by their numbers, in order."""
     found = {
         int(path.stem): path
-        for path in folder.glob("*" + SUFFIX)
+        for path in listed(folder, "*" + SUFFIX)
         if path.stem.isdecimal() and int(path.stem)
     }
     return dict(sorted(found.items()))

@@ -12,7 +12,6 @@ import json
 import time
 import uuid
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from onlinedpo.journal import atomic, codec, disk, frames, manifest, names
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.lock import holder
+from onlinedpo.journal.making import making
 from onlinedpo.journal.reader import Position, Reader, path_of
 from onlinedpo.journal.repair.answers_left import AnswersLeft, Written
 from onlinedpo.journal.repair.doctor import refusal
@@ -65,15 +65,9 @@ def salvage(run: Path, new: Path) -> Salvaged:
     even the first frame can be read.
     """
     _must_be_possible(run, new)
-    half = atomic.make_temporary(new)
-    try:
+    with making(new) as half:
         salvaged = _make(run, half)
         reached("salvage.written")
-        atomic.publish(half, new)
-    except BaseException:
-        with suppress(OSError):
-            disk.remove_tree(half)
-        raise
     return salvaged
 
 
@@ -93,7 +87,8 @@ def _must_be_possible(run: Path, new: Path) -> None:
 
 
 def _make(run: Path, half: Path) -> Salvaged:
-    checkpoints, _ = manifest.find(run / "checkpoints")
+    unreadable: list[OSError] = []
+    checkpoints, _ = manifest.find(run / "checkpoints", unreadable.append)
     part, left = SoundPart(run / "journal"), AnswersLeft()
     journal = _Segments(half / "journal", uuid.uuid4().bytes)
     beside = half / LEFT_OUT

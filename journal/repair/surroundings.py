@@ -14,15 +14,26 @@ from onlinedpo.journal.repair.sound_part import SoundPart
 
 
 def checkpoints(
-    sound: Sequence[Manifest], damaged: Sequence[Path], part: SoundPart | None
+    sound: Sequence[Manifest],
+    damaged: Sequence[Path],
+    part: SoundPart | None,
+    unreadable: list[OSError],
 ) -> Iterator[Finding]:
-    """What is wrong with checkpoints; they are compared with `part` if it is whole."""
+    """What is wrong with checkpoints; they are compared with `part` if it is whole.
+
+    Errors of files that cannot be read are added to `unreadable`.
+    """
     wrong = [f"{path}: the manifest is damaged" for path in damaged if path.exists()]
     for found in sound:
         if not found.path.exists():
             # A live run has just removed it.
             continue
-        if name := found.wrong_file():
+        try:
+            name = found.wrong_file()
+        except OSError as error:
+            unreadable.append(error)
+            continue
+        if name:
             wrong.append(f"{found.path}: {name} is not as it was written")
         elif part and found.step > part.steps:
             wrong.append(f"{found.path}: the journal does not have step {found.step}")
@@ -37,9 +48,32 @@ def checkpoints(
         )
 
 
+def unreadable(errors: Sequence[OSError]) -> Iterator[Finding]:
+    """That files of checkpoints cannot be read: nobody knows what is in them."""
+    if errors:
+        yield Finding(
+            "\n".join(f"{e.filename}: {e.strerror}" for e in errors),
+            "Whether this checkpoint is sound cannot be told, so 'onlinedpo run' does"
+            " not begin: it would take an older one, or apply the steps again.",
+            (
+                ("See to it that the file can be read: permissions, disk, cable.", ""),
+                ("Or move that folder away: it is a cache of the journal.", ""),
+            ),
+            stops=True,
+        )
+
+
 def locked(run: Path) -> Iterator[Finding]:
     """That a process works on the run."""
-    if process := holder(run / "journal"):
+    try:
+        process = holder(run / "journal")
+    except OSError as error:
+        yield Finding(
+            f"{error.filename}: {error.strerror}",
+            "Whether a process works on this run cannot be told.",
+        )
+        return
+    if process:
         yield Finding(
             f"process {process} works on this run",
             "The run is live; what it writes just now may look half-written. Stop it"

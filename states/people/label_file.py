@@ -174,15 +174,16 @@ def _name_and_value(line: str) -> tuple[str, str]:
 def _fields(tail: str) -> dict[str, list[str]]:
     """The lines of each field; a note goes on to the end of the file."""
     fields: dict[str, list[str]] = {name: [] for name in _FIELDS}
-    in_note = False
+    in_note = chosen = False
     for line in tail.split("\n"):
         name, value = _name_and_value(line)
         # Somebody may write the choice at the end, below the note.
-        wanted = name == "choice" and not "".join(fields["choice"]).strip()
+        wanted = name == "choice" and not chosen
         if in_note and not (wanted and choices.read(value)):
             fields["note"].append(line)
         elif name:
             fields[name].append(value)
+            chosen = chosen or (name == "choice" and bool(value.strip()))
             in_note = in_note or name == "note"
         elif line.strip() and not line.lstrip().startswith("#"):
             raise Unreadable(

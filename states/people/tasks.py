@@ -50,7 +50,8 @@ class Task:
 def export(tasks: Sequence[Task], format: str) -> str:
     """The tasks as a file of one of `FORMATS`, to be written as UTF-8.
 
-    - `jsonl`, `csv`: answer in the field `choice`, and perhaps `annotator` and `note`
+    - `jsonl`, `csv`: answer in the field `choice`, and perhaps `annotator` and `note`;
+      in CSV, a text that spreadsheets would take for a formula begins with a `'`
     - `label-studio`: import into a project with `LABEL_STUDIO_CONFIG`
     - `argilla`: `dataset.records.from_json`; text fields `prompt`, `response1` and
       `response2`, a label question `preference` of `response1`, `response2`, `tie` and
@@ -86,9 +87,12 @@ def _csv(tasks: Iterable[Task]) -> str:
     for task in tasks:
         # A file with a NUL is not text to most programs, ours included.
         cells = [str(cell).replace("\0", "\\x00") for cell in _own(task).values()]
-        writer.writerow(cells)
+        writer.writerow([f"'{c}" if c.startswith(_FORMULA) else c for c in cells])
     return "".join(parts)
 
+
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""What a cell begins with that spreadsheets compute: it could run a program there."""
 
 _COLUMNS = ("id", "prompt", "response_1", "response_2", "choice", "annotator", "note")
 

@@ -247,6 +247,6 @@ def _size(fact: Record) -> int:
 
 def _shows(text: str, pair: Sampled) -> bool:
     """Whether a label file still shows both completions, however its lines break."""
-    shown = " ".join(text.split())
+    shown = " ".join(visible(text).split())
     sides = (" ".join(visible(c.text).split()) for c in (pair.first, pair.second))
     return all(side in shown for side in sides)

@@ -41,7 +41,9 @@ def preference(one: float, other: float) -> tuple[float, float]:
 
     sigmoid(one - other) and its rest: Bradley and Terry 1952, doi 10.2307/2334029.
     """
-    return _log_sigmoid(one - other), _log_sigmoid(other - one)
+    # Between whole numbers there may be more than a float can hold.
+    apart = float(one) - float(other)
+    return _log_sigmoid(apart), _log_sigmoid(-apart)
 
 
 def choice(logprobs: tuple[float, ...], shown: Shown, raw: str) -> Reading:

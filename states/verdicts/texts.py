@@ -94,6 +94,8 @@ def letter_chances(top: Sequence[Sequence[Any]]) -> tuple[float, float] | None:
     """
     found = {"A": -math.inf, "B": -math.inf}
     total = 0.0
+    # JSON has whole numbers too, and the journal none of such size.
+    top = [(token, float(logprob)) for token, logprob in top]
     for token, logprob in top:
         total += math.exp(logprob)
         letter = token[1:] if token.startswith(_BEFORE_A_LETTER) else token

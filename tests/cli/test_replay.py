@@ -17,7 +17,8 @@ from click.testing import CliRunner
 
 from onlinedpo.cli.main import cli
 from onlinedpo.journal import codec
-from onlinedpo.journal.reader import Reader
+from onlinedpo.journal.frames import encode_frame
+from onlinedpo.journal.reader import Reader, path_of
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import IllegalMove, JournalDamaged, UsageError
 from onlinedpo.states.lifecycle import by_table
@@ -233,9 +234,15 @@ def flip(folder: Path) -> None:
 
 
 def lie(folder: Path) -> None:
-    """Append a fact that cannot be: a pair is labelled twice by the judge."""
-    with pytest.raises(IllegalMove), Journal.open(folder, {}, by_table) as journal:
-        journal.append([facts.step(9, 0)])
+    """Append a fact that cannot be: a step on a pair that has ended long ago."""
+    reader = Reader(folder)
+    reader.fold()
+    at = reader.position
+    assert at is not None
+    payload = codec.encode([facts.step(9, 0)])
+    data, _ = encode_frame(at.run, at.chain, at.number + 1, payload)
+    with path_of(folder, at.segment).open("ab") as file:
+        file.write(data)
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,7 @@ class Call:
         return f"{self.name} {self.path.name}{to}{size}"
 
 
-Fault = Callable[[Call], OSError | int | None]
+Fault = Callable[[Call], BaseException | int | None]
 """Asked before each call: an error to raise instead, of a write also how many bytes it
 takes, or None where the call is to be made as it is."""
 
@@ -50,13 +50,15 @@ takes, or None where the call is to be made as it is."""
 class Calls:
     """Stands in for the module `os` in `journal/disk.py`; all else is the real one."""
 
-    def __init__(self, fault: Fault | None = None) -> None:
-        """Keep every call; with `fault` some of them fail."""
+    def __init__(self, fault: Fault | None = None, *, closing: bool = False) -> None:
+        """Keep every call; with `fault` some of them fail, `closing` also those that
+        close: a descriptor is gone then all the same."""
         self.made: list[Call] = []
         """The calls that were carried out, in order."""
         self.marks: list[tuple[int, object]] = []
         """What a test noted, and how many calls had been made then."""
         self._fault = fault or (lambda call: None)
+        self._closing = closing
         self._open: dict[int, Path] = {}
 
     def __getattr__(self, name: str) -> Any:
@@ -85,7 +87,9 @@ class Calls:
     def close(self, fd: int) -> None:
         """Close a descriptor."""
         os.close(fd)
-        self._open.pop(fd, None)
+        path = self._open.pop(fd, None)
+        if self._closing and path is not None:
+            self._may_fail(Call("close", path))
 
     def write(self, fd: int, data: bytes | memoryview) -> int:
         """Write at the end, as this program always does."""
@@ -148,15 +152,15 @@ class Calls:
 
     def _may_fail(self, call: Call) -> int | None:
         fault = self._fault(call)
-        if isinstance(fault, OSError):
+        if isinstance(fault, BaseException):
             raise fault
         return fault
 
 
 @contextmanager
-def watched(fault: Fault | None = None) -> Iterator[Calls]:
+def watched(fault: Fault | None = None, *, closing: bool = False) -> Iterator[Calls]:
     """Within the block every file operation of the program goes through `Calls`."""
-    calls = Calls(fault)
+    calls = Calls(fault, closing=closing)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(disk, "os", calls)
         # As on Linux: a sync is a call of `os`.

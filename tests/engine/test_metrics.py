@@ -104,17 +104,26 @@ def test_shares_of_a_round_are_of_what_was_sampled_and_judged(
                 drawn, dropped, labels = [], [], 0
 
 
-@pytest.mark.parametrize("damage", ["lost", "torn", "short"])
+@pytest.mark.parametrize(
+    "damage", ["lost", "torn", "short", "garbage", "zeros", "hole"]
+)
 def test_the_metrics_file_is_made_whole_from_the_journal(
     damage: str, parts: dict[str, Any], tmp_path: Path
 ) -> None:
-    """Lost, torn or short of its last line, the next start writes it again."""
+    """Lost, torn or short of a line, the next start writes it again.
+
+    So it does where a power cut has left what it liked in its first lines.
+    """
     folder = tmp_path / "run"
     trained(folder, Scripted(by_text), **parts)
     file = folder / "metrics.jsonl"
     whole = file.read_text()
+    first, *others = whole.encode().splitlines(keepends=True)
+    spoilt = {"garbage": b"\xe0\x00\xff\n", "zeros": bytes(len(first)), "hole": b""}
     if damage == "lost":
         file.unlink()
+    elif damage in spoilt:
+        file.write_bytes(spoilt[damage] + b"".join(others))
     else:
         lines = whole.splitlines(keepends=True)
         file.write_text("".join(lines[:-1]) + (lines[-1][:9] * (damage == "torn")))

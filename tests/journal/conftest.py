@@ -2,33 +2,20 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.journal import audited
-
-MEMORY = Path("/dev/shm")
+from tests.journal.memory import in_memory
 
 
 @pytest.fixture
-def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of real files for thousands of journals: nobody waits for a drive.
-
-    That the writer does wait for it is what test_synced.py is about.
-    """
-    monkeypatch.setattr(os, "fsync", lambda fd: None)
-    monkeypatch.setattr(os, "fdatasync", lambda fd: None, raising=False)
-    monkeypatch.delattr(fcntl, "F_FULLFSYNC", raising=False)
-    if not os.access(MEMORY, os.W_OK):
-        yield tmp_path
-        return
-    with tempfile.TemporaryDirectory(dir=MEMORY) as place:
-        yield Path(place)
+def quick(tmp_path: Path) -> Iterator[Path]:
+    """A folder of real files for thousands of journals: nobody waits for a drive."""
+    with in_memory(tmp_path) as place:
+        yield place
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
+import shutil
+import stat
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from onlinedpo.journal.lock import holder
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import RunLocked
 from onlinedpo.states.lifecycle import by_table
@@ -93,3 +99,112 @@ def test_a_lock_file_that_was_left_behind_means_nothing(folder: Path) -> None:
     (folder / "lock").write_text("1")
     with Journal.open(folder, {}, by_table) as journal:
         assert journal.ledger.opened == facts.run_opened()
+
+
+def removed(lock: Path) -> None:
+    """Take the lock file away, as somebody does who thinks it is in the way."""
+    lock.unlink()
+
+
+def replaced(lock: Path) -> None:
+    """Put another file in its place, as a program that syncs folders may."""
+    copy = Path(shutil.copy(lock, lock.with_name("copy")))
+    os.replace(copy, lock)
+
+
+Change = Callable[[Path], None]
+
+
+@pytest.mark.parametrize("change", [removed, replaced])
+def test_without_its_lock_file_a_run_still_has_one_writer(
+    change: Change, folder: Path
+) -> None:
+    """The second one is refused and leaves nothing; the first one goes on."""
+    with Journal.open(folder, {}, by_table) as journal:
+        change(folder / "lock")
+        before = kit.files(folder), os.listdir(folder)
+        with pytest.raises(RunLocked):
+            Journal.open(folder, {}, by_table)
+        assert (kit.files(folder), os.listdir(folder)) == before
+        assert holder(folder) is not None
+        journal.append([facts.dropped(0)])
+    assert holder(folder) is None
+    with Journal.open(folder, {}, by_table) as journal:
+        assert journal.ledger.next_ticket == 1
+
+
+@pytest.fixture
+def no_folder_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A drive that locks files only, as NFS does."""
+    really = fcntl.flock
+
+    def flock(fd: int, kind: int) -> None:
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        really(fd, kind)
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+
+
+@pytest.mark.usefixtures("no_folder_locks")
+def test_on_a_drive_without_locks_of_folders_the_file_is_the_lock(folder: Path) -> None:
+    """There is one writer, and it is told by its process."""
+    with Journal.open(folder, {}, by_table) as journal:
+        assert holder(folder) == str(os.getpid())
+        with pytest.raises(RunLocked, match=rf"pid {os.getpid()} on "):
+            Journal.open(folder, {}, by_table)
+        journal.append([facts.dropped(0)])
+    assert holder(folder) is None
+    Journal.open(folder, {}, by_table).close()
+
+
+@pytest.mark.usefixtures("no_folder_locks")
+@pytest.mark.parametrize("change", [removed, replaced])
+def test_there_a_writer_that_loses_the_file_stops(change: Change, folder: Path) -> None:
+    """Another one may have the run by now: nothing more is written."""
+    with Journal.open(folder, {}, by_table) as first:
+        change(folder / "lock")
+        with Journal.open(folder, {}, by_table) as second:
+            with pytest.raises(RunLocked, match="moved, removed or replaced") as told:
+                first.append([facts.dropped(0)])
+            assert "Nothing that was acknowledged is lost" in told.value.hint
+            second.append([facts.dropped(0)])
+    assert len(kit.recorded(folder)) == 2
+
+
+def test_a_run_that_is_moved_away_takes_nothing_more(folder: Path) -> None:
+    """Where it lies now it is whole, and free once the writer has ended."""
+    run, now = folder.parent, folder.parent.with_name("elsewhere")
+    with Journal.open(folder, {}, by_table) as journal:
+        journal.append([facts.dropped(0)])
+        run.rename(now)
+        before = kit.files(now / "journal")
+        with pytest.raises(RunLocked, match=rf"^{run}: .*moved"):
+            journal.append([facts.dropped(1)])
+        with pytest.raises(RunLocked):
+            Journal.open(now / "journal", {}, by_table)
+        assert kit.files(now / "journal") == before and not run.exists()
+    with Journal.open(now / "journal", {}, by_table) as journal:
+        assert journal.ledger.next_ticket == 1
+
+
+def test_a_run_in_whose_place_another_lies_takes_nothing_more(folder: Path) -> None:
+    """A copy that was put back while a process worked is not written to."""
+    run = folder.parent
+    with Journal.open(folder, {}, by_table) as journal:
+        run.rename(run.with_name("before"))
+        shutil.copytree(run.with_name("before"), run)
+        before = kit.files(folder)
+        with pytest.raises(RunLocked, match="replaced"):
+            journal.append([facts.dropped(0)])
+        assert kit.files(folder) == before
+        Journal.open(folder, {}, by_table).close()
+
+
+def test_a_run_that_is_removed_takes_nothing_more(folder: Path) -> None:
+    """And is not made again."""
+    with Journal.open(folder, {}, by_table) as journal:
+        shutil.rmtree(folder.parent)
+        with pytest.raises(RunLocked, match="removed"):
+            journal.append([facts.dropped(0)])
+    assert not folder.parent.exists()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from onlinedpo.journal import snapshot, writer
+from onlinedpo.journal import codec, snapshot, writer
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import Reason, Record
+from tests.conftest import Count
 from tests.journal.kit import RUN, write
+from tests.journal.rot import changes, cuts
 from tests.states import facts
 
 EVERYTHING: list[list[Record]] = [
@@ -37,11 +41,11 @@ EVERYTHING: list[list[Record]] = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(quick: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A journal of three segments, with a snapshot from where the last begins."""
     monkeypatch.setattr(snapshot, "WORTH", 0)
-    write(tmp_path, [EVERYTHING, [[facts.sampled(5)]], [[facts.submitted(5)]]])
-    return tmp_path
+    write(quick, [EVERYTHING, [[facts.sampled(5)]], [[facts.submitted(5)]]])
+    return quick
 
 
 def standing(ledger: Ledger) -> dict[str, Any]:
@@ -85,14 +89,59 @@ def test_damage_after_it_is_seen(folder: Path) -> None:
         snapshot.fold(folder)
 
 
-@pytest.mark.parametrize("at", range(0, 4000, 97))
-def test_a_damaged_one_is_not_used(folder: Path, at: int) -> None:
-    """A changed byte anywhere, and the journal is read from its start."""
-    path = folder / snapshot.NAME
-    data = bytearray(path.read_bytes())
-    data[at % len(data)] ^= 1
-    path.write_bytes(data)
+def test_a_damaged_one_is_not_used(folder: Path, count: Count) -> None:
+    """Whatever byte of it changes, the journal is read from its start."""
+    path, expected = folder / snapshot.NAME, standing(Reader(folder).fold())
+    whole = path.read_bytes()
+    harms = [*changes(whole, lambda byte: [byte ^ 64]), *list(cuts(whole))[::9]]
+    for tried, data in enumerate(harms):
+        path.write_bytes(data)
+        assert snapshot.read(folder) is None
+        if tried % 97 == 0:
+            assert standing(snapshot.fold(folder)) == expected
+    count("changed bytes of a snapshot", len(harms))
 
+
+def test_one_from_earlier_is_carried_on(folder: Path) -> None:
+    """Put back from a copy, it is only further behind."""
+    path, expected = folder / snapshot.NAME, standing(Reader(folder).fold())
+    data = path.read_bytes()
+    with Journal.open(folder, {}, by_table):
+        pass
+    assert path.read_bytes() != data
+    path.write_bytes(data)
+    assert standing(snapshot.fold(folder)) == expected
+
+
+def test_one_from_later_than_the_journal_is_not_used(folder: Path) -> None:
+    """The journal was put back from a copy, and the snapshot was not."""
+    (folder / "000003.odj").unlink()
+    assert snapshot.read(folder)
+    assert standing(snapshot.fold(folder)) == standing(Reader(folder).fold())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda kept: kept.pop("is"),
+        lambda kept: kept["is"].pop("steps"),
+        lambda kept: kept["is"].update(more=1),
+        lambda kept: kept["is"].update(steps="2"),
+        lambda kept: kept["is"].update(opened=3),
+        lambda kept: kept.update(place=[b"", 2]),
+        lambda kept: kept["place"].__setitem__(1, "2"),
+        lambda kept: kept.update(length=None),
+    ],
+)
+def test_one_that_was_sealed_anew_is_used_only_if_it_is_one(
+    folder: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    """Its digest speaks for its bytes alone: anyone can take it again."""
+    path = folder / snapshot.NAME
+    kept = codec.decode_state(path.read_bytes()[32:])
+    change(kept)
+    body = codec.encode_state(kept)
+    path.write_bytes(hashlib.blake2b(body, digest_size=32).digest() + body)
     assert snapshot.read(folder) is None
     assert standing(snapshot.fold(folder)) == standing(Reader(folder).fold())
 
@@ -101,7 +150,7 @@ def test_one_of_another_run_is_not_used(folder: Path, tmp_path: Path) -> None:
     """It must be of the very journal that goes on after it."""
     other = tmp_path / "other"
     write(other, [EVERYTHING, [[facts.sampled(5)]], []], RUN[::-1])
-    (other / snapshot.NAME).replace(folder / snapshot.NAME)
+    (folder / snapshot.NAME).write_bytes((other / snapshot.NAME).read_bytes())
 
     assert snapshot.read(folder)
     assert standing(snapshot.fold(folder)) == standing(Reader(folder).fold())

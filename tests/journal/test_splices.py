@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from itertools import chain
+from itertools import chain, permutations
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from onlinedpo.journal.frames import decode_segment
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import Record
+from tests.conftest import Count
 from tests.journal import kit
+from tests.journal.rot import FIRST, LAST
 from tests.states import facts
 
 Frames = list[bytes]
@@ -112,105 +111,102 @@ def test_a_frame_in_the_wrong_place_is_seen(
                 read(folder)
 
 
-def three_segments(folder: Path, seed: int = 0) -> None:
-    """A journal that three processes wrote."""
-    parts: list[kit.Batches] = [
-        [[facts.run_opened(seed=seed)]],
-        [[facts.dropped(0)]],
-        [[facts.dropped(1)]],
-    ]
-    kit.write(folder, parts)
-
-
-@pytest.fixture
-def segments(tmp_path: Path) -> dict[str, bytes]:
-    """Three sound segments, two of another history, and one put back from too early."""
-    three_segments(tmp_path / "a")
-    three_segments(tmp_path / "b", seed=1)
-    older = kit.spans(tmp_path / "a" / "000002.odj")
-    ours, other = (list(kit.files(tmp_path / n).values()) for n in ("a", "b"))
-    assert [len(data) for data in ours] == [len(data) for data in other]
-    return {
-        **dict(zip("123", ours, strict=True)),
-        "2'": other[1],
-        "3'": other[2],
-        "2 older": older.header + b"".join(older.frames[:-1]),
-    }
-
-
-@pytest.mark.parametrize(
-    ("order", "named"),
-    [
-        (["2", "3"], "000001.odj"),
-        (["3"], "000001.odj"),
-        (["1", "3"], "000002.odj"),
-        (["2", "1", "3"], "000001.odj"),
-        (["1", "3", "2"], "000002.odj"),
-        (["1", "2", "2"], "000003.odj"),
-        (["1", "2", "3", "3"], "000004.odj"),
-        (["1", "1", "3"], "000002.odj"),
-        (["1", "2'", "3"], "000002.odj"),
-        (["1", "2", "3'"], "000003.odj"),
-        (["1", "2 older", "3"], "000003.odj"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)
-def test_segments_in_any_other_order_are_refused(
-    tmp_path: Path, segments: dict[str, bytes], order: list[str], named: str
+@pytest.mark.parametrize("name", [FIRST, LAST])
+@pytest.mark.parametrize("how", ["instead", "before", "from there on"])
+def test_a_frame_of_another_segment_is_seen(
+    quick: Path, name: str, how: str, count: Count
 ) -> None:
-    """Removed, reordered, doubled, taken from elsewhere, or put back from too early."""
-    folder = tmp_path / "run" / "journal"
-    names = [f"{n:06d}.odj" for n in range(1, len(order) + 1)]
-    contents = {n: segments[s] for n, s in zip(names, order, strict=True)}
-    kit.put(folder, contents)
-    with pytest.raises(JournalDamaged, match=f"{named}: byte 0"):
-        kit.recorded(folder)
-    with pytest.raises(JournalDamaged, match=f"{named}: byte 0"):
-        Journal.open(folder, {}, by_table)
-    assert kit.files(folder) == contents
+    """Every frame of one segment, at every place of the other one of the same run."""
+    folder = quick / "run" / "journal"
+    batches = kit.two_segments(folder, drops=2)
+    good = kit.files(folder)
+    own = kit.spans(folder / name)
+    other = kit.spans(folder / (LAST if name == FIRST else FIRST)).frames
+    size, tried = len(own.frames), 0
+    for at in range(size + (how != "instead")):
+        for index, frame in enumerate(other):
+            inserted = other[index:] if how == "from there on" else [frame]
+            rest = [] if how == "from there on" else own.frames[at + (how[0] == "i") :]
+            spliced = [*own.frames[:at], *inserted, *rest]
+            (folder / name).write_bytes(own.header + b"".join(spliced))
+            tried += 1
+            if name == LAST and not rest and len(inserted) == 1:
+                found, told = read(folder)
+                assert found == list(chain(*batches[: 7 + at])) and told
+            else:
+                with pytest.raises(JournalDamaged, match=r"00000[12].odj: byte \d+"):
+                    read(folder)
+    kit.put(folder, good)
+    assert read(folder) == (list(chain(*batches)), False)
+    count("frames spliced into a journal", tried)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"run": kit.OTHER_RUN},
-        {"number": 3},
-        {"first": 1},
-        {"first": 3},
-        {"previous_length": 88},
-        {"previous_head": bytes(32)},
-    ],
-    ids=lambda change: next(iter(change)),
-)
-def test_a_segment_says_what_stands_before_it(
-    tmp_path: Path, change: dict[str, Any]
+def test_a_frame_at_any_other_place_of_its_segment_is_seen(
+    quick: Path, count: Count
 ) -> None:
-    """A header that is sound in itself, but tells of another segment before it."""
-    kit.write(tmp_path, [[[facts.run_opened()]], []])
-    path = tmp_path / "000002.odj"
-    told = decode_segment(path.read_bytes())
-    path.write_bytes(replace(told, **change).encode())
-    with pytest.raises(JournalDamaged, match=r"000002.odj: byte 0: .* not continue"):
-        kit.recorded(tmp_path)
-    path.write_bytes(told.encode())
-    assert kit.recorded(tmp_path) == [facts.run_opened()]
+    """Moved, or copied over another one: from every place to every place."""
+    folder = quick / "run" / "journal"
+    batches = kit.two_segments(folder, drops=2)
+    tried = 0
+    for name, good in kit.files(folder).items():
+        segment = kit.spans(folder / name)
+        size = len(segment.frames)
+        for at, to in permutations(range(size), 2):
+            moved = [*segment.frames]
+            moved.insert(to, moved.pop(at))
+            copied = [*segment.frames]
+            copied[to] = copied[at]
+            for frames in (moved, copied):
+                (folder / name).write_bytes(segment.header + b"".join(frames))
+                tried += 1
+                if name == LAST and frames is copied and to == size - 1:
+                    assert read(folder) == (list(chain(*batches[:-1])), True)
+                else:
+                    with pytest.raises(JournalDamaged, match=rf"{name}: byte \d+"):
+                        read(folder)
+        (folder / name).write_bytes(good)
+    count("frames spliced into a journal", tried)
 
 
-@pytest.mark.parametrize("missing", ["000001.odj", "000002.odj"])
-def test_a_missing_segment_is_named(tmp_path: Path, missing: str) -> None:
-    """A gap in the numbers."""
-    three_segments(tmp_path / "journal")
-    (tmp_path / "journal" / missing).unlink()
-    with pytest.raises(JournalDamaged, match=f"{missing} is missing"):
-        kit.recorded(tmp_path / "journal")
+def test_what_was_put_back_from_earlier_is_seen_if_anything_speaks_of_later(
+    quick: Path, count: Count
+) -> None:
+    """Each segment, and both, as they were after each frame.
+
+    The next segment speaks for all of an earlier one, and a checkpoint for all that was
+    written before it.  Where neither is left, an earlier state of the whole journal is
+    a sound journal: nothing in the folder can tell.  A head that was noted elsewhere
+    tells, given to `onlinedpo audit --expect`.
+    """
+    folder = quick / "run" / "journal"
+    batches = kit.two_segments(folder, drops=2)
+    good = kit.files(folder)
+    chains = {f.number: f.chain for _, f in Reader(folder).whole_frames()}
+    first, last = kit.spans(folder / FIRST), kit.spans(folder / LAST)
+    tried = 0
+    for left in range(len(first.frames)):
+        earlier = first.header + b"".join(first.frames[:left])
+        kit.put(folder, {**good, FIRST: earlier})
+        with pytest.raises(JournalDamaged, match=f"{LAST}: byte 0: .*not continue"):
+            read(folder)
+        kit.put(folder, {FIRST: earlier})
+        tried += 2 + _anchored(folder, batches[:left], chains)
+    for left in range(len(last.frames)):
+        kit.put(folder, {**good, LAST: last.header + b"".join(last.frames[:left])})
+        tried += 1 + _anchored(folder, batches[: 7 + left], chains)
+    count("segments put back from earlier", tried)
 
 
-def test_what_is_no_segment_is_no_journal(tmp_path: Path) -> None:
-    """Other files in the folder are left alone; with no segment there is no run."""
-    folder = tmp_path / "run" / "journal"
-    kit.write(folder, [[[facts.run_opened()]]])
-    for name in ("notes.odj", "000002.odj.bak", ".tmp-000002.odj-1", "000002.txt"):
-        (folder / name).write_bytes(b"?")
-    assert kit.recorded(folder) == [facts.run_opened()]
-    (folder / "000001.odj").unlink()
-    assert kit.recorded(folder) == []
+def _anchored(folder: Path, batches: kit.Batches, chains: dict[int, bytes]) -> int:
+    """Sound without an anchor, and with those before its end; refused with others."""
+    assert read(folder) == (list(chain(*batches)), False)
+    for number, head in chains.items():
+        reader = Reader(folder, {number: head})
+        if number <= len(batches):
+            reader.fold()
+            continue
+        with pytest.raises(JournalDamaged, match=f"ends before frame {number}"):
+            reader.fold()
+        with pytest.raises(JournalDamaged, match=f"ends before frame {number}"):
+            Journal.open(folder, {number: head}, by_table)
+    return len(chains)

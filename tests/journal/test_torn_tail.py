@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-from collections.abc import Iterator
+import random
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from onlinedpo.journal import frames
 from onlinedpo.journal.frames import SEGMENT_SIZE
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import Record, TailCut
+from tests.conftest import Count
 from tests.journal import kit
+from tests.journal.rot import FIRST, LAST, Original
 from tests.states import facts
-
-
-def cuts(path: Path) -> Iterator[tuple[int, int, int]]:
-    """Every length below the whole: cut, frames left whole, where the last one ends."""
-    ends = [SEGMENT_SIZE]
-    for frame in kit.spans(path).frames:
-        ends.append(ends[-1] + len(frame))
-    for at in range(ends[-1]):
-        if at >= SEGMENT_SIZE:
-            whole = sum(end <= at for end in ends) - 1
-            yield at, whole, ends[whole]
-        else:
-            yield at, -1, 0
 
 
 def flat(batches: kit.Batches) -> list[Record]:
@@ -41,76 +30,133 @@ def reopened(folder: Path) -> Journal:
     return Journal.open(folder, {}, by_table)
 
 
-def test_a_cut_at_every_byte_of_the_last_segment_leaves_the_whole_frames(
-    quick: Path,
-) -> None:
-    """For each of some 3,000 cuts: the frames before it, all of them and no more.
+@pytest.fixture
+def original(quick: Path) -> Original:
+    """A journal of two segments with seven frames each."""
+    return Original(quick / "run", drops=2)
+
+
+def test_a_journal_is_cut_at_every_byte(original: Original, count: Count) -> None:
+    """Both segments.  In the last one the frames before the cut are all there.
 
     What is cut off lies byte by byte in quarantine and is told by the journal; the
-    journal goes on, and the next start finds nothing to repair.
+    journal goes on, and the next start finds nothing to repair.  An earlier segment
+    was whole when the next one began, and a header before its file had a name: that
+    is no crash, and is refused with nothing changed.
     """
-    run = quick / "run"
-    folder, quarantine = run / "journal", run / "quarantine"
-    batches = kit.two_segments(folder)
-    whole_journal, last = kit.files(folder), folder / "000002.odj"
-    before = len(kit.spans(folder / "000001.odj").frames)
-    assert before >= 21 and len(batches) - before >= 21
-    torn_ones = 0
-    for at, whole, end in cuts(last):
-        data = whole_journal[last.name][:at]
-        kit.put(folder, {**whole_journal, last.name: data})
-        if whole < 0:
-            # A header is on the disk before its name is: this is no crash.
-            with pytest.raises(JournalDamaged, match=r"000002.odj: .*byte 0"):
-                reopened(folder)
-            assert not quarantine.exists()
-            continue
-        kept = flat(batches[: before + whole])
-        torn = data[end:]
-        with reopened(folder) as journal:
-            cut = journal.cuts[-1] if journal.cuts else None
-            more = facts.dropped(journal.ledger.next_ticket)
-            journal.append([more])
-        if torn:
-            torn_ones += 1
-            assert cut is not None
-            kept.append(cut)
-            digest = hashlib.sha256(torn).hexdigest()
-            assert (cut.segment, cut.offset, cut.size) == (2, end, len(torn))
-            assert cut.sha256 == digest
-            (aside,) = quarantine.iterdir()
-            assert str(aside.relative_to(run)) == cut.kept_as
-            assert aside.read_bytes() == torn
-            aside.unlink()
-        else:
-            assert cut is None
-        assert last.read_bytes() == data[:end]
-        assert kit.recorded(folder) == [*kept, more]
-        with reopened(folder) as journal:
-            assert not journal.cuts
-        assert kit.recorded(folder) == [*kept, more]
-        assert not quarantine.exists() or not list(quarantine.iterdir())
-    assert torn_ones > 2500
+    tried = sum(1 for _ in original.cuts())
+    assert tried == original.size()
+    count("cuts of a journal", tried)
 
 
-def test_a_cut_at_any_byte_of_an_earlier_segment_is_refused(quick: Path) -> None:
-    """It was whole when the next segment began: nothing is repaired, all is left."""
-    folder = quick / "run" / "journal"
-    kit.two_segments(folder)
-    whole_journal, first = kit.files(folder), folder / "000001.odj"
-    for at, whole, end in reversed(list(cuts(first))):
-        os.truncate(first, at)
-        # Cut between two frames, it is only the next segment that gives it away.
-        named = "000002.odj: byte 0" if at == end else f"000001.odj: byte {end}: frame"
-        if whole < 0:
-            named = r"000001.odj: .*byte 0"
-        with pytest.raises(JournalDamaged, match=named):
-            kit.recorded(folder)
-        if at == end or at == end + 1:
-            with pytest.raises(JournalDamaged, match=named):
-                reopened(folder)
-        assert first.read_bytes() == whole_journal[first.name][:at]
-    assert not (quick / "run" / "quarantine").exists()
+Behind = Callable[[Original, Path], bytes]
+"""What may stand behind the last whole frame: no frame that goes on from it."""
+
+
+def foreign(number: int) -> Behind:
+    """The frames of another run, as a disk may have kept them where files were."""
+
+    def behind(original: Original, place: Path) -> bytes:
+        kit.two_segments(place, drops=2, run=kit.OTHER_RUN)
+        segment = kit.spans(place / f"00000{number}.odj")
+        return b"".join(segment.frames)
+
+    return behind
+
+
+def whole_file(original: Original, place: Path) -> bytes:
+    """A segment of another run with its header."""
+    kit.two_segments(place, drops=2, run=kit.OTHER_RUN)
+    return (place / FIRST).read_bytes()
+
+
+def other_end(original: Original, place: Path) -> bytes:
+    """A frame of the right number, with a chain from another history of this run."""
+    return frames.encode_frame(kit.RUN, bytes(32), 15, b"\x90")[0]
+
+
+def doubled(original: Original, place: Path) -> bytes:
+    """The last frame once more."""
+    return kit.spans(original.folder / LAST).frames[-1]
+
+
+def markers(original: Original, place: Path) -> bytes:
+    """The beginning of a frame, again and again."""
+    return b"JDPO"[::-1] * 300 + b"\x4f\x44\x50\x4a" * 300
+
+
+def noise(original: Original, place: Path) -> bytes:
+    """Random bytes."""
+    return random.Random(7).randbytes(5000)
+
+
+def ones(byte: bytes, size: int) -> Behind:
+    """One byte only."""
+    return lambda original, place: byte * size
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        *(ones(b"\x00", n) for n in (1, 19, 20, 51, 52, 512, 4096, 1 << 20)),
+        *(ones(byte, 20) for byte in (b"\xff", b"\n")),
+        *(foreign(1), foreign(2), whole_file),
+        *(other_end, doubled, markers, noise),
+    ],
+)
+def test_what_stands_behind_the_last_frame_is_a_torn_tail(
+    original: Original, behind: Behind, quick: Path
+) -> None:
+    """A file system may extend a file before its data, or show old blocks there."""
+    data = original.contents[LAST]
+    torn = behind(original, quick / "other")
+    original.recovered(data + torn, len(data), 14)
+
+
+def test_a_torn_frame_may_end_in_zeros_or_in_old_blocks(
+    original: Original, quick: Path, count: Count
+) -> None:
+    """Cut at every byte of the last frame, and filled up to the end of a block."""
+    data, (begin, end) = original.contents[LAST], original.starts[LAST][-2:]
+    old = foreign(1)(original, quick / "other")
+    tried = 0
+    for at in range(begin + 1, end):
+        # Of a frame that ends in zeros it may be whole after all.
+        for fill in (bytes(512), old):
+            block = data[:at] + fill[: -at % 512 or 512]
+            if block[:end] != data:
+                original.recovered(block, begin, 13)
+                tried += 1
+    assert tried > 200
+    count("torn frames with something behind", tried)
+
+
+def test_a_torn_frame_may_hold_what_was_a_journal(tmp_path: Path) -> None:
+    """People can save anything as a label file, such as a copy of the journal.
+
+    Its frames, within the torn one, are none that were written after it.
+    """
+    folder = tmp_path / "run" / "journal"
+    kit.two_segments(folder, drops=1)
+    copy = b"".join(kit.files(folder).values())
+    with reopened(folder) as journal:
+        journal.append([facts.kept(raw=copy)])
+        journal.append([facts.kept(raw=b"")])
+    path = folder / "000003.odj"
+    data, sizes = path.read_bytes(), [len(f) for f in kit.spans(path).frames]
+    before = kit.recorded(folder)
+    for torn in (
+        data[: SEGMENT_SIZE + sizes[0] - 1],
+        data[: SEGMENT_SIZE + sizes[0] // 2] + bytes(9000),
+    ):
+        path.write_bytes(torn)
+        tail = kit.tail_of(folder)
+        assert tail and tail.offset == SEGMENT_SIZE
+        assert kit.recorded(folder) == before[:-2]
+    # A later one is one all the same.
+    path.write_bytes(data[: SEGMENT_SIZE + 99] + data[SEGMENT_SIZE + 100 :])
+    with pytest.raises(JournalDamaged, match="a later frame stands at"):
+        kit.tail_of(folder)
 
 
 def test_records_of_one_frame_come_together_or_not_at_all(tmp_path: Path) -> None:
@@ -156,19 +202,3 @@ def test_the_first_frame_can_be_torn_too(tmp_path: Path) -> None:
     cut, opened = kit.recorded(folder)
     assert isinstance(cut, TailCut)
     assert opened == facts.run_opened()
-
-
-@pytest.mark.parametrize("garbage", [b"\x00" * 512, b"\xff" * 20, b"ODPOJNL1", b"\n"])
-def test_bytes_behind_the_last_frame_are_a_torn_tail(
-    tmp_path: Path, garbage: bytes
-) -> None:
-    """Some file systems leave zeros, or an old block, behind a torn write."""
-    folder = tmp_path / "run" / "journal"
-    batches = kit.two_segments(folder, drops=1)
-    last = folder / "000002.odj"
-    last.write_bytes(last.read_bytes() + garbage)
-    with reopened(folder) as journal:
-        assert len(journal.cuts) == 1
-        kept = tmp_path / "run" / journal.cuts[0].kept_as
-    assert kept.read_bytes() == garbage
-    assert kit.recorded(folder)[:-1] == flat(batches)

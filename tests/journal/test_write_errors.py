@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import signal
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from onlinedpo.journal import writer
+from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states.errors import JournalError
+from onlinedpo.states.errors import JournalError, StorageError
 from onlinedpo.states.lifecycle import Phase, by_table
+from tests.crash.calls import Call, failing, watched
 from tests.journal import kit, processes
 from tests.states import facts
 
@@ -190,3 +194,68 @@ def test_an_interruption_while_the_state_moves_is_safe(tmp_path: Path) -> None:
             assert error.hint
     with Journal.open(folder, {}, by_table) as journal:
         assert len(journal.ledger.pairs(Phase.JUDGING)) == 1
+
+
+def test_nothing_is_built_on_a_frame_that_failed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor a segment begun after it, which would vouch for it: no sync is repeated."""
+    folder = tmp_path / "run" / "journal"
+    syncs: list[Path] = []
+
+    def fault(call: Call) -> OSError | None:
+        if call.name != "sync" or not syncs:
+            return None
+        syncs.append(call.path)
+        return failing(errno.EIO)
+
+    frame = "000001.odj: frame 2: Input/output error"
+    with watched(fault):
+        journal = Journal.create(folder, kit.RUN, by_table)
+        journal.append([facts.dropped(0)])
+        syncs.append(folder)
+        with pytest.raises(StorageError, match=frame):
+            journal.append([facts.dropped(1)])
+        # The segment is full now: another would be begun for the next frame.
+        monkeypatch.setattr(writer, "SEGMENT_LIMIT", 1)
+        with pytest.raises(StorageError, match=frame):
+            journal.append([facts.dropped(1)])
+        journal.close()
+    assert syncs == [folder, folder / "000001.odj"]
+    assert sorted(kit.files(folder)) == ["000001.odj"]
+    with Journal.open(folder, {}, by_table) as journal:
+        assert journal.ledger.next_ticket in (1, 2)
+
+
+def test_a_descriptor_that_fails_to_close_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All was synced before, and the next segment has begun; the lock is given back."""
+    folder = tmp_path / "run" / "journal"
+    monkeypatch.setattr(writer, "SEGMENT_LIMIT", 1)
+
+    def fault(call: Call) -> OSError | None:
+        own = call.path.name in ("000001.odj", "000002.odj", "lock")
+        return failing(errno.EIO) if call.name == "close" and own else None
+
+    with watched(fault, closing=True):
+        journal = Journal.create(folder, kit.RUN, by_table)
+        journal.append([facts.dropped(0)])
+        journal.append([facts.dropped(1)])
+        journal.close()
+        journal.close()
+    assert len(kit.recorded(folder)) == 2
+    Lock(folder).release()
+
+
+def test_a_lock_that_cannot_be_written_is_given_back(tmp_path: Path) -> None:
+    """The same process can take it once there is space; the file is named."""
+    folder = tmp_path / "run" / "journal"
+    folder.mkdir(parents=True)
+
+    def fault(call: Call) -> OSError | None:
+        return failing(errno.ENOSPC) if call.name == "write" else None
+
+    with watched(fault), pytest.raises(OSError, match=r"No space left.*lock"):
+        Lock(folder)
+    Lock(folder).release()

@@ -167,6 +167,38 @@ def test_the_same_file_twice_says_nothing_new(waiting: Path) -> None:
     assert "0 answers were taken in" in receipt(labels, "b.jsonl")
 
 
+@pytest.mark.parametrize("place", ["inbox", "done"])
+def test_a_receipt_that_a_crash_came_before_is_written_later(
+    place: str, waiting: Path
+) -> None:
+    """The answers were journalled, and then it was not said which line is bad."""
+    row = {"id": ids(waiting)[0], "choice": "1", "annotator": "ann"}
+    drop(waiting / "labels", "a.jsonl", row, {"id": "x", "choice": "1"})
+    labels = went_on(waiting)
+    told = receipt(labels, "a.jsonl")
+    assert "line 2: " in told
+    (labels / "done" / "a.jsonl.receipt").unlink()
+    (labels / "done" / "a.jsonl").rename(labels / place / "a.jsonl")
+
+    went_on(waiting)
+
+    assert receipt(labels, "a.jsonl") == told
+    assert names(labels / "inbox") == []
+    assert len(those(waiting, Vote)) == len(those(waiting, Bundle)) == 1
+
+
+def test_a_file_of_no_use_is_told_of_though_a_crash_came(waiting: Path) -> None:
+    """It lies where it was dropped, and so does what is said of it."""
+    drop(waiting / "labels", "a.jsonl", {"id": "x", "choice": "1"})
+    labels = went_on(waiting)
+    told = (labels / "inbox" / "a.jsonl.receipt").read_text()
+    (labels / "inbox" / "a.jsonl.receipt").unlink()
+
+    went_on(waiting)
+
+    assert (labels / "inbox" / "a.jsonl.receipt").read_text() == told
+
+
 def test_a_changed_file_of_the_same_name_is_read_anew(waiting: Path) -> None:
     """As programs do that export everything each time."""
     one, two, _ = ids(waiting)

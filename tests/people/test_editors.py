@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Label, Step, Vote
-from tests.processes import onlinedpo, start
+from tests.processes import Child, begin, onlinedpo
 
 Editor = Callable[[Path, str], None]
 T = TypeVar("T")
@@ -50,18 +50,20 @@ EDITORS: list[Editor] = [with_sed, by_atomic_save, in_place]
 if shutil.which("vim"):
     EDITORS.insert(0, with_vim)
 
-DEMO = ("--demo", "--judge", "human", "--iters", "2", "--batch-size", "4")
+DEMO = (
+    *("--demo", "--judge", "human", "--iters", "2", "--batch-size", "4"),
+    *("--val-prompts", "0"),
+)
 
 
 @contextmanager
-def running(run: Path) -> Iterator[subprocess.Popen[str]]:
+def running(run: Path) -> Iterator[Child]:
     """The demo with people as judges, until the block ends: then it is killed."""
-    process = start("run", run, *DEMO)
+    child = begin("run", run, *DEMO)
     try:
-        yield process
+        yield child
     finally:
-        process.kill()
-        process.communicate()
+        child.close()
 
 
 def waiting(run: Path, count: int) -> list[Path]:
@@ -102,19 +104,20 @@ def test_what_any_editor_saves_becomes_a_label(tmp_path: Path) -> None:
         saved[path.name] = path.read_bytes()
 
     with running(run):
-        for path, choice in zip(waiting(run, 4), ("1", "tie", "2", ""), strict=True):
-            if choice:
-                save(path, choice)
-                labelled(run, path)
+        first, second, third, _ = waiting(run, 4)
+        for path, choice in zip((first, second, third), ("1", "tie", "2"), strict=True):
+            save(path, choice)
+        for path in (first, second, third):
+            labelled(run, path)
     down = waiting(run, 1)
     save(down[0], "strongly 2")
     with running(run) as process:
         labelled(run, down[0])
         for path, choice in zip(waiting(run, 4), "1212", strict=True):
             save(path, choice)
-        output, _ = process.communicate(timeout=60)
+        ended = process.ended()
 
-    assert process.returncode == 0, output
+    assert ended.code == 0, ended.output
     records = list(Reader(run / "journal").records())
     labels = [r for r in records if isinstance(r, Label)]
     steps = [r for r in records if isinstance(r, Step)]

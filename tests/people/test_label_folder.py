@@ -111,7 +111,7 @@ def test_notes_stand_beside_and_go(labels: LabelFolder) -> None:
     path.write_text("theirs")
     labels.complain(path, "no such choice \udcff")
     labels.complain(path, "now it is \udcff this")
-    assert "now it is ? this" in (labels.todo / "a.md.error").read_text()
+    assert "now it is \\udcff this" in (labels.todo / "a.md.error").read_text()
     assert "a.md could not be read" in (labels.todo / "a.md.error").read_text()
     labels.receipt(labels.inbox / "b.csv", "read")
     assert (labels.inbox / "b.csv.receipt").read_text() == "read"

@@ -10,7 +10,13 @@ import pytest
 
 from onlinedpo.states.answers import Value
 from onlinedpo.states.config import Settings
-from onlinedpo.states.labelling import doubt, people_judge, resolve, settle
+from onlinedpo.states.labelling import (
+    doubt,
+    people_judge,
+    resolve,
+    settle,
+    settle_all,
+)
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import (
     Dropped,
@@ -425,3 +431,10 @@ def test_a_judges_label_stands_until_a_person_says_otherwise() -> None:
     outranked = (*judged, facts.vote(0, "second"), facts.people_say(0, "second"))
     assert settled(*outranked) == []
     assert settled(*outranked, facts.vote(0, "undo")) == ["first"]
+
+
+def test_a_pair_that_nobody_was_asked_about_yet_is_let_be() -> None:
+    """A process may have ended between sampling and asking: the next one goes on."""
+    ledger = Ledger()
+    ledger.fold(facts.sampled(0))
+    assert settle_all(ledger, Settings(), [0], facts.NOW) == []

@@ -42,9 +42,10 @@ def test_ordinary_text_is_shown_as_it_is(text: str) -> None:
         ("zero\u200bwidth\ufeff\u00ad", "zero\\u200bwidth\\ufeff\\xad"),
         ("half \ud83d", "half \\ud83d"),
         ("private \ue000", "private \\ue000"),
-        ("tag \U000e0041", "tag \\ue0041"),
+        ("tag \U000e0041", "tag \\U000e0041"),
         ("windows\r\nlines\r\n", "windows\nlines\n"),
         ("\r\r\n", "\\x0d\n"),
+        ("a\u2028b\u2029c", "a\\u2028b\\u2029c"),
     ],
 )
 def test_what_steers_or_hides_is_spelled_out(text: str, shown: str) -> None:

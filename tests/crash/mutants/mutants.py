@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 PARTS = ("states", "journal", "engine", "cli", "tests")
 
 
@@ -204,8 +204,27 @@ MUTANTS = (
     Mutant(
         "two processes may write one run",
         "journal/lock.py",
-        "            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)\n",
-        "            pass\n",
+        "        fcntl.flock(fd, kind | fcntl.LOCK_NB)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "a run that was moved away is written to",
+        "journal/lock.py",
+        "        if not same:\n",
+        "        if False:\n",
+    ),
+    # -- reading ------------------------------------------------------------------
+    Mutant(
+        "a folder that cannot be read is taken for an empty one",
+        "journal/present.py",
+        "        names = os.listdir(folder)\n    except NO_FILE:\n",
+        "        names = os.listdir(folder)\n    except OSError:\n",
+    ),
+    Mutant(
+        "links in the folders of people are followed",
+        "journal/plain_files.py",
+        "_READING | (0 if follow else os.O_NOFOLLOW)",
+        "_READING",
     ),
 )
 

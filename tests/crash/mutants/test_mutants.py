@@ -1,7 +1,7 @@
 """The tests have teeth: whatever safeguard is left out, they fail.
 
-`pytest -m slow tests/crash/test_mutants.py` breaks a copy of the program in one place
-at a time and runs the quick tier of the fault tests on it.
+`pytest -m slow tests/crash/mutants` breaks a copy of the program in one place at a time
+and runs the quick tier of the fault tests on it.
 """
 
 from __future__ import annotations
@@ -14,10 +14,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import Count
-from tests.crash.mutants import MUTANTS, Mutant, copy_of_the_program
+from tests.crash.mutants.mutants import MUTANTS, Mutant, copy_of_the_program
 
-SUITE = ("tests/crash", "tests/journal", "tests/engine/test_checkpoint.py")
-"""What is run on each mutant; it must pass on the program as it is."""
+SUITE = (
+    "tests/crash/power_cuts",
+    "tests/journal",
+    "tests/crash/rot",
+    "tests/crash",
+    "tests/engine/test_checkpoint.py",
+)
+"""What is run on each mutant, the likeliest first; it passes on the program itself."""
 
 
 def suite(copy: Path) -> subprocess.CompletedProcess[str]:
@@ -27,7 +33,7 @@ def suite(copy: Path) -> subprocess.CompletedProcess[str]:
             *(sys.executable, "-m", "pytest", "-q", "-x", "-n", "0"),
             *("-p", "no:cacheprovider", "--tb=line", *SUITE),
             # That one holds the texts of the mutants against the program as it is.
-            "--ignore=tests/crash/test_mutants.py",
+            "--ignore=tests/crash/mutants/test_mutants.py",
         ],
         cwd=copy,
         env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")},

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from onlinedpo.journal.audit.auditing import audit
-from tests.crash.test_kill import kill_and_resume
+from tests.conftest import Count
+from tests.crash.kills.test_kill import kill_and_resume
 from tests.processes import final_bytes, onlinedpo
 from tests.toys import prompts_file, toy_model
 
@@ -37,7 +38,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("way", WAYS)
 def test_killed_whenever_a_point_is_reached(
-    way: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    way: str,
+    place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    count: Count,
 ) -> None:
     """Killed half-way at every point, the end is equal to the byte."""
     monkeypatch.chdir(place)
@@ -52,8 +57,10 @@ def test_killed_whenever_a_point_is_reached(
     ended = onlinedpo("run", tmp_path / "whole", *settings, crash=f"list:{points}")
     assert ended.code == 0, ended.output
     expected = final_bytes(tmp_path / "whole")
-    for point, count in sorted(Counter(points.read_text().split()).items()):
+    passed = Counter(points.read_text().split())
+    for point, times in sorted(passed.items()):
         run = tmp_path / point
-        kill_and_resume(run, settings, point, (count + 1) // 2)
+        kill_and_resume(run, settings, point, (times + 1) // 2)
         assert expected == final_bytes(run), point
         audit(run)
+    count("kills at named points", len(passed))
