@@ -59,6 +59,8 @@ class LabelFolder:
         self.done = path / "done"
         self.inbox = path / "inbox"
         self.guidelines = path / "guidelines.md"
+        self._left: set[Path] = set()
+        """Folders that files went from, and that are not synced since."""
 
     def make(self, guidelines: str) -> None:
         """Make the folders, and the guidelines unless there are some."""
@@ -101,6 +103,7 @@ class LabelFolder:
             text = plain_files.held(path, MAX_LABEL_FILE + 1)
             if text is not None and version(text) == digest:
                 self._finish_move(path, digest, read)
+        self.keep_moves()
 
     def _finish_move(
         self, path: Path, digest: bytes, read: Mapping[str, bytes]
@@ -108,7 +111,7 @@ class LabelFolder:
         for name in names.names(path):
             place, there = f"done/{name}", is_taken(self.done / name)
             if read.get(place) == digest and not there:
-                disk.rename(path, self.done / name)
+                self.finish(path, name)
                 return
             if place not in read and not there:
                 # No answer was given this name: somebody saved the same once more.
@@ -133,7 +136,14 @@ class LabelFolder:
             disk.rename(path, self.done / name)
         except FileNotFoundError:
             return ""
+        self._left.add(path.parent)
         return name
+
+    def keep_moves(self) -> None:
+        """Sync the moves: an answer that came back might stand against a newer one."""
+        if self._left:
+            disk.sync_files([self.done, *sorted(self._left)])
+            self._left.clear()
 
     def free_name(self, path: Path, taken: Container[str]) -> str:
         """The name that a file will have in done/, where `taken` are not to be used."""

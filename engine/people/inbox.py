@@ -98,6 +98,7 @@ class Inbox:
         cost = time.perf_counter() - began
         answers = self._take_files(sorted(saved, key=lambda s: s.time), about)
         answers += sum(self._take_dropped(file, about) for file in dropped)
+        self.folder.keep_moves()
         self.offer()
         if now >= self._next_census:
             self._census(now)

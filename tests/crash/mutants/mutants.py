@@ -99,6 +99,12 @@ MUTANTS = (
         "        if self._poisoned:\n",
         "        if False:\n",
     ),
+    Mutant(
+        "the moves of label files are not synced",
+        "engine/people/inbox.py",
+        "        self.folder.keep_moves()\n",
+        "",
+    ),
     # -- renames and their order --------------------------------------------------
     Mutant(
         "a file is written in place",

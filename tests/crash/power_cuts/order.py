@@ -33,6 +33,7 @@ def mistakes(root: Path, run: Path, calls: Calls, before: State) -> list[str]:
         while marks and marks[0][0] <= place:
             _, what = marks.pop(0)
             if isinstance(what, Appended):
+                found += lint.come_back(what)
                 lint.acknowledge(what)
                 found += lint.not_lasting(disk, "when it is acknowledged")
         if place < len(calls.made):
@@ -48,6 +49,8 @@ class _Lint:
         self._run = run
         self._committed = 0
         self._journalled: set[bytes] = set()
+        self._left: set[Path] = set()
+        """Folders of which files were put away, and that are not synced since."""
 
     def acknowledge(self, what: Appended) -> None:
         """The journal has these records."""
@@ -62,8 +65,16 @@ class _Lint:
                 case Bundle(sha256=digest):
                     self._journalled.add(bytes.fromhex(digest))
 
+    def come_back(self, what: Appended) -> Iterator[str]:
+        """What may lie where it was put away from, and stand against a newer answer."""
+        newer = [r for r in what.records if isinstance(r, Vote) and r.source == "human"]
+        if any(vote.path.startswith("done/") for vote in newer):
+            yield from [f"what left {path.name} may come back" for path in self._left]
+
     def of(self, call: Call, disk: Disk) -> Iterator[str]:
         """What is wrong with a call, before it is made."""
+        if call.name == "sync":
+            self._left.discard(call.path)
         if call.to and _is_temporary(call.path) and not _is_temporary(call.to):
             yield from self._named(call, disk)
         elif call.name == "rename" and call.path.parent.name == "checkpoints":
@@ -109,6 +120,7 @@ class _Lint:
         assert call.to
         if call.to.parent.name != "done" or call.to.name.startswith("."):
             return
+        self._left.add(call.path.parent)
         content = disk.now()[call.path.relative_to(disk.root).as_posix()]
         assert content is not None
         if hashlib.sha256(content).digest() not in self._journalled:
