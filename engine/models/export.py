@@ -21,7 +21,8 @@ def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> No
     after the last step, when no start is to come.
     """
     last = step == settings.iters
-    disk.make_folder(target)
+    if last or not is_there(target):
+        disk.make_folder(target)
     atomic.link(
         checkpoints / name_of(step) / "adapters.safetensors",
         target / "adapters.safetensors",
