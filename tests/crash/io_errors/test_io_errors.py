@@ -88,11 +88,12 @@ def _fail(place: Place, how: str, lasting: bool, *, first: int = 1, by: int = 1)
 
 
 def _synced_again(fault: Nth) -> list[Path]:
-    """Files synced again, and folders: but for that of labels.
+    """Files synced again, and folders: but for those of labels.
 
-    Its drive may come back, and what lies there is journalled before it is moved.
+    Their drive may come back, and what lies there is journalled before it is moved.
     """
-    return [path for path in fault.synced_again() if path.name != "labels"]
+    of_people = ("labels", "todo", "done", "inbox")
+    return [path for path in fault.synced_again() if path.name not in of_people]
 
 
 # -- runs that are made of another ------------------------------------------------
