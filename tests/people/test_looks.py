@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from onlinedpo.journal.looks import REREAD, RESTLESS, Looks, Saved
+from tests.nobody import as_nobody
 
 LIMIT = 1 << 20
 
@@ -196,20 +194,6 @@ def test_what_is_too_large_is_not_kept_but_told(folder: Folder) -> None:
 
     assert (len(fits.raw), fits.problem) == (LIMIT, "")
     assert (large.raw, large.problem) == (b"", "it is larger than 1 MB")
-
-
-@contextmanager
-def as_nobody() -> Iterator[Path]:
-    """A folder, and a user who is not root, to whom everything would be readable."""
-    user = os.geteuid()
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield Path(name)
-        finally:
-            os.seteuid(user)
 
 
 def test_what_may_not_be_read_is_told_once() -> None:

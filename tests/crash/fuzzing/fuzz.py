@@ -19,6 +19,8 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import Count
+
 MEMORY = 64 << 20
 """Bytes at most above what was in use before an input was read."""
 SECONDS = 60
@@ -62,7 +64,7 @@ class Found:
     outcomes: Counter[str] = field(default_factory=Counter)
 
 
-def fuzz(target: Target, inputs: int) -> Found:
+def fuzz(target: Target, inputs: int, count: Count) -> Found:
     """Read so many inputs; fails with the first that is not read as it should be."""
     pool, found = list(target.seeds), Found()
     tracemalloc.start()
@@ -87,6 +89,11 @@ def fuzz(target: Target, inputs: int) -> Found:
             found.outcomes[outcome] += 1
     finally:
         tracemalloc.stop()
+    print(
+        f"{target.name}: {found.inputs:,} inputs, {found.taken:,} taken,"
+        f" {len(found.outcomes)} outcomes, {found.memory / 2**20:.1f} MiB at most"
+    )
+    count("hostile inputs", found.inputs)
     return found
 
 
@@ -159,11 +166,3 @@ def ending(seconds: int = SECONDS) -> Iterator[None]:
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         signal.signal(signal.SIGVTALRM, before)
-
-
-def told(target: Target, found: Found) -> str:
-    """A line for the log."""
-    return (
-        f"{target.name}: {found.inputs:,} inputs, {found.taken:,} taken,"
-        f" {len(found.outcomes)} outcomes, {found.memory / 2**20:.1f} MiB at most"
-    )

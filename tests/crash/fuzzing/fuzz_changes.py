@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 from collections.abc import Callable, Sequence
 from typing import Any
+
+import pytest
+
+from tests.crash.fuzzing.fuzz import Target
 
 Change = Callable[[random.Random, Any, Sequence[Any]], Any]
 
@@ -73,6 +78,31 @@ def of_trees(*more: Any) -> Change:
         return tree
 
     return change
+
+
+def as_json(tree: Any) -> bytes:
+    """The tree as a program would write it."""
+    return json.dumps(tree).encode()
+
+
+ways = pytest.mark.parametrize("way", ["bytes", "values"])
+
+
+def spoilt(
+    way: str,
+    name: str,
+    sound: Sequence[Any],
+    written: Callable[[Any], bytes],
+    read: Callable[[bytes], object],
+    refuses: tuple[type[Exception], ...],
+    more: Sequence[Any] = MORE,
+) -> Target:
+    """What is written of these trees, changed in its bytes or in its values."""
+    if way == "bytes":
+        seeds = [written(tree) for tree in sound]
+        return Target(f"{name} as bytes", seeds, of_bytes, read, refuses)
+    changes = of_trees(*more)
+    return Target(f"{name} as values", sound, changes, read, refuses, written)
 
 
 def _changed(

@@ -18,8 +18,8 @@ from onlinedpo.journal.manifest import ADAPTER, CONFIG, OPTIMIZER, Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import JournalError, UsageError
 from tests.conftest import Count
-from tests.crash.fuzzing.fuzz import Target, fuzz, tiers, told
-from tests.crash.fuzzing.fuzz_changes import MORE, of_bytes, of_trees
+from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
+from tests.crash.fuzzing.fuzz_changes import MORE, of_trees, spoilt, ways
 from tests.crash.fuzzing.fuzz_made import HEADER, safetensors, segment
 from tests.journal import kit
 
@@ -46,7 +46,7 @@ def put(folder: Path, content: Any) -> Path:
 
 
 @tiers
-@pytest.mark.parametrize("way", ["bytes", "values"])
+@ways
 def test_manifests_changed_anyhow(
     way: str, tier: str, tmp_path: Path, count: Count
 ) -> None:
@@ -63,22 +63,15 @@ def test_manifests_changed_anyhow(
         assert (type(found[0].frame), type(found[0].chain)) == (int, bytes)
         assert set(found[0].files) == {ADAPTER, OPTIMIZER}
 
-    seeds: list[Any] = [SOUND] if way == "values" else [manifest.sealed(SOUND)]
-    target = Target(
-        f"manifests as {way}",
-        seeds,
-        of_trees(*MORE[:2]) if way == "values" else of_bytes,
-        read,
-        (JournalError,),
-        written=manifest.sealed if way == "values" else bytes,
+    target = spoilt(
+        *(way, "manifests", [SOUND], manifest.sealed),
+        *(read, (JournalError,), MORE[:2]),
     )
-    found = fuzz(target, MANIFESTS[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, MANIFESTS[tier], count)
 
 
 @tiers
-@pytest.mark.parametrize("way", ["bytes", "values"])
+@ways
 def test_weights_of_a_checkpoint_changed_anyhow(
     way: str, tier: str, tmp_path: Path, count: Count
 ) -> None:
@@ -91,19 +84,10 @@ def test_weights_of_a_checkpoint_changed_anyhow(
         (tmp_path / OPTIMIZER).write_bytes(data)
         assert len(checkpoint.state_of_files()) == 64
 
-    seeds: list[Any] = [HEADER] if way == "values" else [safetensors(HEADER)]
-    target = Target(
-        f"weights of a checkpoint as {way}",
-        seeds,
-        of_trees(*MORE) if way == "values" else of_bytes,
-        read,
-        (ValueError,),
-        written=safetensors if way == "values" else bytes,
-    )
-    found = fuzz(target, WEIGHTS[tier])
+    name = "weights of a checkpoint"
+    target = spoilt(way, name, [HEADER], safetensors, read, (ValueError,))
+    found = fuzz(target, WEIGHTS[tier], count)
     assert found.taken > 3
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 @tiers
@@ -150,9 +134,7 @@ def test_audits_of_journals_changed_anyhow(
         ),
     )
     read(target.written(frames))
-    found = fuzz(target, AUDITS[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, AUDITS[tier], count)
 
 
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"step":' * 100_000])

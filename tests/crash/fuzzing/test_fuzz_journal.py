@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 import msgpack
-import pytest
 
 from onlinedpo.journal import codec, snapshot
 from onlinedpo.journal.following import Following
@@ -16,8 +15,8 @@ from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import JournalError
 from onlinedpo.states.ledger import Ledger
 from tests.conftest import Count
-from tests.crash.fuzzing.fuzz import Target, fuzz, tiers, told
-from tests.crash.fuzzing.fuzz_changes import of_bytes, of_trees
+from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
+from tests.crash.fuzzing.fuzz_changes import of_bytes, of_trees, ways
 from tests.crash.fuzzing.fuzz_made import batches, segment
 from tests.journal import kit
 from tests.states.test_ledger import a_run_with_people
@@ -112,13 +111,11 @@ def test_bytes_of_a_segment_changed_anyhow(
 
     seed = segment(map(codec.encode, batches()))
     target = Target("segments", [seed], of_bytes, read, (JournalError,))
-    found = fuzz(target, INPUTS[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, INPUTS[tier], count)
 
 
 @tiers
-@pytest.mark.parametrize("way", ["bytes", "values"])
+@ways
 def test_payloads_changed_anyhow_under_a_chain_that_holds(
     way: str, tier: str, tmp_path: Path, count: Count
 ) -> None:
@@ -143,10 +140,8 @@ def test_payloads_changed_anyhow_under_a_chain_that_holds(
             (JournalError,),
             written=segment,
         )
-    found = fuzz(target, 2 * INPUTS[tier])
+    found = fuzz(target, 2 * INPUTS[tier], count)
     assert found.taken > 5
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 @tiers
@@ -173,6 +168,4 @@ def test_a_kept_ledger_changed_anyhow(tier: str, tmp_path: Path, count: Count) -
         snapshot.stand(folder)
 
     target = Target("kept ledgers", [seed], of_bytes, read, (JournalError,))
-    found = fuzz(target, INPUTS[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, INPUTS[tier], count)

@@ -20,8 +20,15 @@ from onlinedpo.states.errors import JudgeUnreachable, UsageError
 from onlinedpo.states.verdicts import parsing, scores
 from onlinedpo.states.verdicts.texts import as_told, chances_of
 from tests.conftest import Count
-from tests.crash.fuzzing.fuzz import Target, fuzz, tiers, told
-from tests.crash.fuzzing.fuzz_changes import MORE, of_bytes, of_trees
+from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
+from tests.crash.fuzzing.fuzz_changes import (
+    MORE,
+    as_json,
+    of_bytes,
+    of_trees,
+    spoilt,
+    ways,
+)
 from tests.engine.stub import Answer, Stub
 from tests.states import facts
 
@@ -86,7 +93,7 @@ def judged(raw: str) -> str:
 
 
 @tiers
-@pytest.mark.parametrize("way", ["bytes", "values"])
+@ways
 def test_replies_of_a_server_changed_anyhow(way: str, tier: str, count: Count) -> None:
     """Whatever comes is kept as JSON that is read the same by an audit."""
 
@@ -105,21 +112,8 @@ def test_replies_of_a_server_changed_anyhow(way: str, tier: str, count: Count) -
     trees: list[Any] = [COMPLETION, REASONED, {"data": [{"id": "m"}]}]
     trees.append({"error": {"message": "no"}})
 
-    def dumped(tree: Any) -> bytes:
-        return json.dumps(tree).encode()
-
-    seeds = trees if way == "values" else [*map(dumped, trees)]
-    target = Target(
-        f"replies as {way}",
-        seeds,
-        of_trees(*MORE) if way == "values" else of_bytes,
-        read,
-        (),
-        written=dumped if way == "values" else bytes,
-    )
-    found = fuzz(target, REPLIES[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    target = spoilt(way, "replies", trees, as_json, read, ())
+    fuzz(target, REPLIES[tier], count)
 
 
 @tiers
@@ -149,11 +143,9 @@ def test_stored_outputs_changed_anyhow(tier: str, count: Count) -> None:
         change,
         read,
         (),
-        written=lambda tree: json.dumps(tree).encode(),
+        written=as_json,
     )
-    found = fuzz(target, STORED[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, STORED[tier], count)
 
 
 @tiers
@@ -176,9 +168,7 @@ def test_headers_and_addresses_changed_anyhow(tier: str, count: Count) -> None:
         b"https://x.example/v1beta/",
     ]
     target = Target("headers", seeds, of_bytes, read, (UsageError,))
-    found = fuzz(target, HEADERS[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, HEADERS[tier], count)
 
 
 @pytest.mark.parametrize("depth", range(960, 1000, 2))

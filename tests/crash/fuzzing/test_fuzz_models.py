@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,15 +14,15 @@ from onlinedpo.engine.models import beginning, identity, weights
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from tests.conftest import Count
-from tests.crash.fuzzing.fuzz import Target, fuzz, tiers, told
-from tests.crash.fuzzing.fuzz_changes import MORE, of_bytes, of_trees
+from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
+from tests.crash.fuzzing.fuzz_changes import MORE, as_json, of_trees, spoilt, ways
 from tests.crash.fuzzing.fuzz_made import HEADER, safetensors
 
 FILES = {"quick": 100, "full": 1_500}
 
 
 @tiers
-@pytest.mark.parametrize("way", ["bytes", "values"])
+@ways
 def test_headers_of_weights_changed_anyhow(
     way: str, tier: str, tmp_path: Path, count: Count
 ) -> None:
@@ -36,19 +34,10 @@ def test_headers_of_weights_changed_anyhow(
         for tensor in weights.header(path):
             assert tensor.nbytes <= len(data) and tensor.size >= 0
 
-    seeds: list[Any] = [HEADER] if way == "values" else [safetensors(HEADER)]
-    target = Target(
-        f"headers of weights as {way}",
-        seeds,
-        of_trees(*MORE) if way == "values" else of_bytes,
-        read,
-        (UsageError,),
-        written=safetensors if way == "values" else bytes,
-    )
-    found = fuzz(target, FILES[tier])
+    name = "headers of weights"
+    target = spoilt(way, name, [HEADER], safetensors, read, (UsageError,))
+    found = fuzz(target, FILES[tier], count)
     assert found.taken > 3
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 @tiers
@@ -84,11 +73,9 @@ def test_configs_of_models_changed_anyhow(
         of_trees(*MORE),
         read,
         (UsageError,),
-        written=lambda tree: json.dumps(tree).encode(),
+        written=as_json,
     )
-    found = fuzz(target, FILES[tier])
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
+    fuzz(target, FILES[tier], count)
 
 
 @pytest.mark.parametrize("deep", [b"[" * 100_000, b'{"a":' * 100_000])

@@ -18,8 +18,8 @@ from onlinedpo.states.people import importers, label_file, saved_answer
 from onlinedpo.states.people.importers import Refused
 from onlinedpo.states.people.label_file import Unreadable
 from tests.conftest import Count
-from tests.crash.fuzzing.fuzz import Target, ending, fuzz, tiers, told
-from tests.crash.fuzzing.fuzz_changes import MORE, of_bytes, of_trees
+from tests.crash.fuzzing.fuzz import Target, ending, fuzz, tiers
+from tests.crash.fuzzing.fuzz_changes import MORE, as_json, of_bytes, of_trees
 from tests.states import facts, shapes
 
 RUN = "7b2e40c1"
@@ -88,10 +88,8 @@ def test_label_files_changed_anyhow(tier: str, count: Count) -> None:
     target = Target(
         "label files", label_files(), of_bytes, read_label_file, (Unreadable,)
     )
-    found = fuzz(target, LABELS[tier])
+    found = fuzz(target, LABELS[tier], count)
     assert found.taken > LABELS[tier] // 20
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 def rows() -> list[dict[str, Any]]:
@@ -161,10 +159,8 @@ def test_dropped_files_changed_anyhow(tier: str, count: Count) -> None:
     target = Target(
         "dropped files", dropped_files(), of_bytes, read_dropped, (UnreadableFile,)
     )
-    found = fuzz(target, DROPPED[tier])
+    found = fuzz(target, DROPPED[tier], count)
     assert found.taken > DROPPED[tier] // 20
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 @tiers
@@ -191,12 +187,10 @@ def test_rows_of_other_programs_changed_anyhow(tier: str, count: Count) -> None:
         change,
         read,
         (Refused, UnreadableFile),
-        written=lambda tree: json.dumps(tree).encode(),
+        written=as_json,
     )
-    found = fuzz(target, ROWS[tier])
+    found = fuzz(target, ROWS[tier], count)
     assert found.taken > ROWS[tier] // 20
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 GROWING: dict[str, tuple[str, bytes]] = {

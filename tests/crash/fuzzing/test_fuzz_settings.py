@@ -24,8 +24,15 @@ from onlinedpo.states.errors import OnlineDPOError, SettingsChanged, UsageError
 from onlinedpo.states.foreign.names_data import ALIASES, UNUSED
 from onlinedpo.states.foreign.values import VALUES
 from tests.conftest import Count
-from tests.crash.fuzzing.fuzz import MEMORY, Target, ending, fuzz, tiers, told
-from tests.crash.fuzzing.fuzz_changes import MORE, PIECES, WRONG, of_bytes, of_trees
+from tests.crash.fuzzing.fuzz import MEMORY, Target, ending, fuzz, tiers
+from tests.crash.fuzzing.fuzz_changes import (
+    MORE,
+    PIECES,
+    WRONG,
+    as_json,
+    of_bytes,
+    of_trees,
+)
 from tests.states import documents
 from tests.states.test_foreign import TRANSLATED
 
@@ -104,10 +111,8 @@ def test_settings_files_changed_anyhow(tier: str, tmp_path: Path, count: Count) 
 
     seeds = [*texts, plain_ones, json.dumps(documents.STUDIO_SPEC).encode()]
     target = Target("settings files", seeds, change, read, (UsageError,))
-    found = fuzz(target, FILES[tier])
+    found = fuzz(target, FILES[tier], count)
     assert found.taken > FILES[tier] // 50
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 @tiers
@@ -143,12 +148,10 @@ def test_values_of_settings_changed_anyhow(
         change,
         read,
         (UsageError,),
-        written=lambda tree: json.dumps(tree).encode(),
+        written=as_json,
     )
-    found = fuzz(target, VALUES_OF_KEYS[tier])
+    found = fuzz(target, VALUES_OF_KEYS[tier], count)
     assert found.taken > VALUES_OF_KEYS[tier] // 50
-    print(told(target, found))
-    count("hostile inputs", found.inputs)
 
 
 @tiers

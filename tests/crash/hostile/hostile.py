@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 import signal
 import stat
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -148,19 +146,3 @@ def within(seconds: int) -> Iterator[None]:
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
-
-
-@contextmanager
-def as_nobody() -> Iterator[Path]:
-    """A folder, and a user who is not root, to whom everything would be allowed."""
-    user = os.geteuid()
-    # Python loads it when it is wanted first, perhaps from where nobody may read.
-    codecs.lookup("utf-8-sig")
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o777)
-        if user == 0:
-            os.seteuid(65534)
-        try:
-            yield Path(name)
-        finally:
-            os.seteuid(user)

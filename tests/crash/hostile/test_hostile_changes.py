@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,9 @@ from onlinedpo.journal import plain_files
 from onlinedpo.journal.looks import LOT, Looks
 from onlinedpo.states.records import Kept, Vote
 from tests import starter
+from tests.conftest import Count
 from tests.crash.hostile.hammering import hammer
 from tests.crash.hostile.hostile import Waiting
-
-Count = Callable[[str, int], None]
 
 
 def hammered(place: Path, seed: int, times: int) -> int:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,35 +12,15 @@ import pytest
 from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.states.errors import StorageError
-from tests.crash.hostile.hostile import SECRET, Waiting, as_nobody, everything, within
+from tests.conftest import Count
+from tests.crash.hostile.hostile import Waiting, everything, within
 from tests.crash.hostile.traps import Trap, to_folder, to_itself, to_nothing, to_secret
 from tests.engine.runs import Scripted, by_text
+from tests.nobody import as_nobody
 from tests.people.kit import Parts
 from tests.people.runs import work
 from tests.processes import onlinedpo
 from tests.toys import prompts_file, toy_model
-
-Count = Callable[[str, int], None]
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    """A folder of somebody else, with a secret in it."""
-    folder = tmp_path / "outside"
-    (folder / "inner").mkdir(parents=True)
-    (folder / "secret").write_bytes(SECRET)
-    (folder / "secret.md").write_bytes(SECRET)
-    (folder / "inner" / "a.jsonl").write_bytes(SECRET)
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Waiting]:
-    """A run in which three pairs wait; it must not hang."""
-    (tmp_path / "run").mkdir()
-    with within(30):
-        yield Waiting(tmp_path / "run")
-
 
 # -- what is hard-linked, and what may not be read or written --------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -14,7 +13,8 @@ from click.testing import CliRunner
 from onlinedpo.cli.main import cli
 from onlinedpo.engine.watcher import Watcher
 from onlinedpo.states.errors import OnlineDPOError
-from tests.crash.hostile.hostile import SECRET, Seen, Waiting, everything, within
+from tests.conftest import Count
+from tests.crash.hostile.hostile import SECRET, Seen, Waiting, everything
 from tests.crash.hostile.traps import (
     TRAPS,
     Trap,
@@ -26,27 +26,6 @@ from tests.crash.hostile.traps import (
     to_zeros,
 )
 from tests.processes import onlinedpo
-
-Count = Callable[[str, int], None]
-
-
-@pytest.fixture
-def outside(tmp_path: Path) -> Path:
-    """A folder of somebody else, with a secret in it."""
-    folder = tmp_path / "outside"
-    (folder / "inner").mkdir(parents=True)
-    (folder / "secret").write_bytes(SECRET)
-    (folder / "secret.md").write_bytes(SECRET)
-    (folder / "inner" / "a.jsonl").write_bytes(SECRET)
-    return folder
-
-
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[Waiting]:
-    """A run in which three pairs wait; it must not hang."""
-    (tmp_path / "run").mkdir()
-    with within(30):
-        yield Waiting(tmp_path / "run")
 
 
 def remains(labels: Path, path: Path, seen: Seen) -> bool:

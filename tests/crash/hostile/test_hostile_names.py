@@ -7,7 +7,6 @@ import os
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +14,8 @@ import pytest
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Kept
+from tests.conftest import Count
 from tests.crash.hostile.hostile import Waiting, everything
-
-Count = Callable[[str, int], None]
 
 CAFE = "caf\u00e9.md"
 FILE_NAMES: tuple[str | bytes, ...] = (

@@ -11,6 +11,7 @@ import click
 import pytest
 
 from onlinedpo.cli.main import cli
+from tests.conftest import Count
 from tests.crash.hostile.hostile_run import (
     LINE,
     NAME,
@@ -23,7 +24,6 @@ from tests.crash.hostile.hostile_run import (
 )
 from tests.engine.stub import Stub
 
-Count = Callable[[str, int], None]
 Arguments = list[str | Path]
 
 WORD = LINE.replace("\0", "")
