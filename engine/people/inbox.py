@@ -115,7 +115,7 @@ class Inbox:
         self.folder.check()
         turns = self._journal.ledger.turns
         wanted = {f"{ask}.md": ask for ask in self._journal.ledger.open_asks()}
-        for name in self._offered.keys() - wanted.keys():
+        for name in sorted(self._offered.keys() - wanted.keys()):
             self.folder.withdraw(name, self._offered[name])
             del self._offered[name]
             self._gone.discard(name)
@@ -242,7 +242,7 @@ class Inbox:
         """Files of pairs that ended while nobody could take them away."""
         asks = {
             name: ask
-            for name in os.listdir(self.folder.todo)
+            for name in sorted(os.listdir(self.folder.todo))
             if Path(name).suffix == ".md"
             and name not in self._offered
             and (ask := Ask.parse(Path(name).stem))

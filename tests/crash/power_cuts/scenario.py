@@ -7,6 +7,7 @@ run is rewound.  `finish` takes it to its end from wherever a crash has left it.
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
 from collections.abc import Iterator
@@ -16,18 +17,20 @@ from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from onlinedpo.engine import loop, run_folder, settings_file
 from onlinedpo.engine.observer import Silent
+from onlinedpo.engine.reports import metrics
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.start import take_up
-from onlinedpo.journal import disk, frames, rewinding, writer
+from onlinedpo.journal import atomic, disk, frames, rewinding, writer
 from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.people import label_file
-from onlinedpo.states.records import Label, Record, Rewound, Step, Vote
+from onlinedpo.states.records import Evaluated, Label, Record, Rewound, Step, Vote
 from tests.crash.calls import Calls, watched
 from tests.crash.power_cuts.anna import Anna, Told, is_careless
 from tests.crash.power_cuts.hashed import numerics
@@ -49,6 +52,7 @@ SETTINGS: dict[str, Any] = {
     "annotator": "anna",
 }
 BACK_TO = 1
+_TIMED = ("time", "seconds/", "perf/")
 RUN = SimpleNamespace(bytes=bytes(range(16)))
 
 
@@ -122,8 +126,19 @@ def begin_again(run: Path) -> None:
 @contextmanager
 def prepared() -> Iterator[None]:
     """Within the block runs are as the scenario has them."""
+    numbers, row_of = itertools.count(1), metrics.row_of
+    in_turn = SimpleNamespace(uuid4=lambda: UUID(int=next(numbers) << 96))
+
+    def untimed(record: Step | Evaluated) -> dict[str, object]:
+        row = row_of(record)
+        return {name: row[name] for name in row if not name.startswith(_TIMED)}
+
     with numerics(), pytest.MonkeyPatch.context() as patch:
         patch.setattr(run_folder, "uuid", SimpleNamespace(uuid4=lambda: RUN))
+        # The same calls, of the same lengths, each time: what a power cut may leave is
+        # tried at random, and should be tried again where it failed.
+        patch.setattr(atomic, "uuid", in_turn)
+        patch.setattr(metrics, "row_of", untimed)
         patch.setattr(run_folder, "read_settings", _read_settings)
         patch.setattr(rewinding, "CHUNK", 2)
         patch.setattr(writer, "SEGMENT_LIMIT", 8 << 10)

@@ -57,7 +57,7 @@ class Effort:
 efforts = pytest.mark.parametrize(
     "effort",
     [
-        *(Effort(share, 8, 15, 2, 0) for share in range(SHARES)),
+        *(Effort(share, 8, 15, 3, 0) for share in range(SHARES)),
         *(
             pytest.param(Effort(share, 100, 10_000, 60, 60), marks=pytest.mark.slow)
             for share in range(SHARES)
