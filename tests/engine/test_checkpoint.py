@@ -165,6 +165,24 @@ def test_a_checkpoint_of_another_run_is_not_used(
     assert watch.told("the journal has no such step")
 
 
+def test_a_checkpoint_whose_step_was_never_committed_is_removed(
+    copied: Path, sound: str
+) -> None:
+    """Its process died before the journal had the step, so it is not told as damage."""
+    with opened(copied) as run:
+        adapter, optimizer = run.policy.trainable(), run.learner.state()
+        written = run.folder.checkpoints
+        checkpoint.save(written, 4, adapter, optimizer, run.journal.position)
+    watch = Listener()
+
+    with opened(copied, watch) as taken_up:
+        assert state(taken_up) == sound
+
+    assert [found.step for found in manifest.find(written)[0]] == [3, 2]
+    assert not watch.told("is not used")
+    assert not (copied / "quarantine").exists()
+
+
 def test_two_checkpoints_are_kept(copied: Path) -> None:
     """The newest, and one to fall back on."""
     names = sorted(path.name for path in (copied / "checkpoints").iterdir())
