@@ -14,15 +14,14 @@ from typing import Any, get_args, get_type_hints
 
 import msgpack
 
-from onlinedpo.journal.field_types import check_of
+from onlinedpo.journal.field_types import are_whole_numbers, check_of
 from onlinedpo.states import records
+from onlinedpo.states.checks import DEEPEST
 from onlinedpo.states.errors import JournalError, JournalNewer
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.turns import Round, Turn
 
 VERSION = 3
-_DEEPEST = 50
-"""Levels of what a ledger holds, which has about ten."""
 _SMALL = 4096
 """Bytes of which even lists within lists cannot claim to be large."""
 
@@ -74,7 +73,7 @@ def decode(payload: bytes) -> list[records.Record]:
             payload,
             use_list=False,
             raw=False,
-            # Settings are YAML, whose keys need not be text.
+            # A key that is no text is told with its field.
             strict_map_key=False,
             unicode_errors="surrogatepass",
         )
@@ -101,7 +100,7 @@ def encode_state(values: Any) -> bytes:
 
 def decode_state(data: bytes, depth: int = 0) -> Any:
     """The same as it was; raises errors of many kinds where it is not that."""
-    if depth > _DEEPEST:
+    if depth > DEEPEST:
         # Each level takes 40 kB of the stack in C, where no RecursionError comes.
         raise ValueError("it is nested too deeply")
     return msgpack.unpackb(
@@ -137,15 +136,22 @@ def _untagged(number: int, data: bytes, depth: int) -> Any:
 
 
 def _as_text(value: Any) -> Any:
-    """The same with bytes as text, which JSON has: what people saved is mostly that."""
-    if isinstance(value, bytes):
+    """The same with bytes as text, which JSON has: what people saved is mostly that.
+
+    And so is all else that msgpack has and JSON has not, keys among it.
+    """
+    kind = type(value)
+    if kind is bytes:
         return value.decode(errors="backslashreplace")
-    if isinstance(value, dict):
-        return {key: _as_text(item) for key, item in value.items()}
-    # Token ids are many, and numbers: looking at each would take most of the time.
-    if isinstance(value, list | tuple) and value and not isinstance(value[0], int):
-        return type(value)(map(_as_text, value))
-    return value
+    if kind is dict:
+        return {
+            key if type(key) is str else str(key): _as_text(item)
+            for key, item in value.items()
+        }
+    if kind in (list, tuple):
+        # Token ids are many: looking at each by itself would take most of the time.
+        return value if are_whole_numbers(value) else kind(map(_as_text, value))
+    return value if isinstance(value, str | int | float | None) else str(value)
 
 
 def _must_be_whole(payload: bytes) -> None:

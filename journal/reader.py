@@ -15,7 +15,7 @@ from onlinedpo.journal import codec, frames
 from onlinedpo.journal.field_types import IMPOSSIBLE, impossible
 from onlinedpo.journal.present import contents, listed
 from onlinedpo.states import records
-from onlinedpo.states.errors import JournalDamaged, JournalError
+from onlinedpo.states.errors import ImpossibleValue, JournalDamaged, JournalError
 from onlinedpo.states.ledger import Ledger
 
 SUFFIX = ".odj"
@@ -57,14 +57,16 @@ class Place:
 
     @contextmanager
     def named(self) -> Iterator[None]:
-        """Let errors of the block name this frame."""
+        """Let errors of the block name this frame, as `blamed` says."""
         try:
             yield
-        except JournalError as error:
+        except (JournalError, *IMPOSSIBLE) as error:
             raise self.blamed(error) from error
 
-    def blamed(self, error: JournalError) -> JournalError:
-        """The same error, naming this frame."""
+    def blamed(self, error: Exception) -> JournalError:
+        """The same error, naming this frame; of `IMPOSSIBLE` what is to be said."""
+        if not isinstance(error, JournalError):
+            error = ImpossibleValue(impossible(error))
         return type(error)(f"{self}: {error}", hint=error.hint or _ILLEGAL_HINT)
 
 
@@ -137,10 +139,8 @@ class Reader:
             try:
                 for record in batch:
                     ledger.fold(record)
-            except JournalError as error:
+            except (JournalError, *IMPOSSIBLE) as error:
                 raise place.blamed(error) from error
-            except IMPOSSIBLE as error:
-                raise place.blamed(JournalError(impossible(error))) from error
             yield place, batch
 
     def records(self) -> Iterator[records.Record]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from onlinedpo.states import seeds
 
@@ -19,7 +19,13 @@ Shown = Literal["first-second", "second-first"]
 Value = Literal["first", "second", "tie", "bad", "skip", "undo"]
 ORDERS: tuple[Shown, Shown] = ("first-second", "second-first")
 
-_ASK = re.compile(r"(([0-9]{6,18})-[0-9a-f]{8})(?:\.([1-9][0-9]?))?")
+MOST_SLOTS = 99
+Slots = Annotated[int, range(MOST_SLOTS + 1).__contains__]
+"""How many answers are wanted of people: an ask names one of so many."""
+
+NAME = "[0-9]{6,18}-[0-9a-f]{8}"
+"""The pattern of a pair's name."""
+_ASK = re.compile(rf"({NAME})(?:\.([1-9][0-9]?))?")
 
 
 PART = 8 << 20
@@ -48,7 +54,7 @@ class Ask:
     def parse(cls, text: str) -> Ask | None:
         """The ask that a text names, or None where it names none."""
         found = _ASK.fullmatch(text.strip())
-        return cls(found[1], int(found[3] or 1)) if found else None
+        return cls(found[1], int(found[2] or 1)) if found else None
 
 
 def sides(seed: int, ask: Ask) -> Shown:
@@ -66,7 +72,7 @@ class Escalated:
     """A pair waits for people: `slots` answers are wanted in all, because of `why`."""
 
     ticket: int
-    slots: int
+    slots: Slots
     why: str
     time: float
 

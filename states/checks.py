@@ -69,18 +69,53 @@ def numbers(value: Any) -> Any:
 _SCIENTIFIC = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
 
 
-def writable(name: str, value: Any) -> None:
+DEEPEST = 50
+"""Levels of what a run keeps, which has about ten."""
+
+_SCALARS = frozenset({str, int, float, bool, NoneType})
+_TEXT = frozenset({str})
+
+
+def is_shallow(value: Any, depth: int = 0) -> bool:
+    """Whether a value is not nested too deeply to be gone through."""
+    if isinstance(value, dict):
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return True
+    if _SCALARS.issuperset(map(type, value)):
+        return True
+    return depth < DEEPEST and all(is_shallow(item, depth + 1) for item in value)
+
+
+def is_json(value: Any, depth: int = 0) -> bool:
+    """Whether JSON has a form for a mapping or list, which is not nested too deeply."""
+    if type(value) is dict:
+        if not _TEXT.issuperset(map(type, value)):
+            return False
+        value = value.values()
+    elif type(value) not in (list, tuple):
+        return type(value) in _SCALARS
+    if _SCALARS.issuperset(map(type, value)):
+        return True
+    return depth < DEEPEST and all(is_json(item, depth + 1) for item in value)
+
+
+def writable(name: str, value: Any, depth: int = 0) -> None:
     """Raise `UsageError` for what neither the journal nor YAML could give back."""
+    if depth >= DEEPEST:
+        raise UsageError(
+            f"{name} is nested too deeply", hint=f"{DEEPEST} levels are enough."
+        )
     if isinstance(value, Mapping):
         for key, item in value.items():
             if not isinstance(key, str):
                 raise UsageError(
                     f"{name} has the key {key!r}", hint="Keys are names, as text."
                 )
-            writable(f"{name}'s {key}", item)
+            writable(f"{name}'s {key}", item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
-            writable(name, item)
+            writable(name, item, depth + 1)
     elif isinstance(value, int | float):
         check(name, value, _ANY)
     elif isinstance(value, str):

@@ -48,7 +48,7 @@ class Settings(
 
     def __post_init__(self) -> None:
         """Check every value; raises `UsageError` naming the setting."""
-        hints = _hints()
+        hints = settings_hints()
         for f in fields(self):
             value = typed(f.name, getattr(self, f.name), hints[f.name])
             object.__setattr__(self, f.name, value)
@@ -116,6 +116,6 @@ class Settings(
 
 
 @cache
-def _hints() -> dict[str, Any]:
+def settings_hints() -> dict[str, Any]:
     """The type of each setting; Python takes long to tell."""
     return get_type_hints(Settings)

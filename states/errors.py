@@ -7,6 +7,7 @@
     |  +- JournalDamaged          5   bytes that were acknowledged are not as written
     |  +- JournalNewer            5   a newer version of this program wrote it
     |  +- IllegalMove             5   a record that the transition table forbids
+    |  +- ImpossibleValue         5   a field holds what no run can have
     |  +- ReplayDiverged          5   re-applied steps do not reproduce the journal
     |  +- AuditFailed             5   a record does not follow from those before it
     +- RunLocked                  6   another process writes this run
@@ -68,6 +69,10 @@ class JournalNewer(JournalError):
 
 class IllegalMove(JournalError):
     """A record asks for a move that the transition table does not have."""
+
+
+class ImpossibleValue(JournalError):
+    """A field of a record holds what no run can have."""
 
 
 class ReplayDiverged(JournalError):

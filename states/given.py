@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import fields
-from typing import Any, get_type_hints
+from typing import Any
 
 from onlinedpo.states.checks import plain, typed
-from onlinedpo.states.config import Settings
-from onlinedpo.states.errors import SettingsChanged, UsageError
+from onlinedpo.states.config import Settings, settings_hints
+from onlinedpo.states.errors import (
+    IllegalMove,
+    JournalNewer,
+    SettingsChanged,
+    UsageError,
+)
 from onlinedpo.states.foreign.schedules import with_steps
 
 INSTEAD = {
@@ -42,6 +47,25 @@ def in_force(journalled: Mapping[str, Any]) -> Settings:
     return Settings(**{**Settings().as_dict(), **journalled})
 
 
+def must_be_known(journalled: Mapping[str, Any]) -> None:
+    """Raise `IllegalMove` where a setting is not of its type, and `JournalNewer`.
+
+    Whether they fit together is asked only where a run is to go on with them: what
+    other versions allowed can still be read.
+    """
+    hints = settings_hints()
+    for name, value in journalled.items():
+        if name not in hints:
+            raise JournalNewer(
+                f"the setting {name!r} is not known to this version",
+                hint="Use the version of onlinedpo that wrote the run, or a newer one.",
+            )
+        try:
+            typed(name, value, hints[name])
+        except UsageError as error:
+            raise IllegalMove(f"settings: {error}") from error
+
+
 def changes(before: Settings, after: Settings) -> dict[str, Any]:
     """The settings of `after` that differ from those of `before`."""
     return {
@@ -57,7 +81,7 @@ def resume(journalled: Mapping[str, Any], wanted: Mapping[str, Any]) -> Settings
     Raises `SettingsChanged` with a diff where a change could alter the result.
     """
     before = in_force(journalled).as_dict()
-    hints = get_type_hints(Settings)
+    hints = settings_hints()
     wanted = {name: typed(name, value, hints[name]) for name, value in wanted.items()}
     if wanted.get("lr_schedule"):
         wanted["lr_schedule"] = with_steps(wanted["lr_schedule"], before)

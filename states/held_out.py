@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sized
 from dataclasses import dataclass
 
 from onlinedpo.states.sampled import Completion, Messages
@@ -14,6 +15,10 @@ class HeldOut:
     prompts: tuple[Messages, ...]
     completions: tuple[Completion, ...]
     time: float
+
+    def flaw(self) -> str:
+        """What cannot be of it as a whole, in words; empty where nothing is wrong."""
+        return _unlike(self.completions, self.prompts, "prompts")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +33,10 @@ class Evaluated:
     outcomes: tuple[str, ...]
     seconds: float
     time: float
+
+    def flaw(self) -> str:
+        """What cannot be of it as a whole, in words; empty where nothing is wrong."""
+        return _unlike(self.completions, self.outcomes, "outcomes")
 
     @property
     def win_rate(self) -> float:
@@ -47,3 +56,9 @@ class Evaluated:
     def mean_length(self) -> float:
         """Mean length in tokens."""
         return sum(len(c.tokens) for c in self.completions) / len(self.completions)
+
+
+def _unlike(answers: Sized, others: Sized, what: str) -> str:
+    """That there is not one of the others for each answer, or no answer."""
+    fits = 0 < len(answers) == len(others)
+    return "" if fits else f"there are {len(answers)} answers, {len(others)} {what}"

@@ -28,8 +28,6 @@ from onlinedpo.states.turns import Turn
 from onlinedpo.states.verdicts.deciding import decide as decide
 
 _NO_WINNER = {"tie": Reason.TIE, "bad": Reason.BAD, "skip": Reason.SKIPPED}
-_ANSWERABLE = (Phase.JUDGING, Phase.LABELLED)
-"""Phases in which an answer counts: a pair that is only sampled was shown to nobody."""
 
 
 def screen(sampled: Sampled, now: float, truncated: str = "keep") -> Dropped | None:
@@ -217,7 +215,7 @@ def settle_all(
     asked, facts = standing.asked, list[Record]()
     for ticket in sorted(tickets):
         turn = standing.turns.get(ticket)
-        if turn is None or turn.phase not in _ANSWERABLE or _corrected(turn):
+        if turn is None or not turn.answerable or _corrected(turn):
             continue
         left = settings.label_budget is None or asked < settings.label_budget
         for fact in settle(turn, settings.resolve, now, may_ask=left):

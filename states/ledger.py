@@ -57,11 +57,12 @@ class Ledger(Standing):
             case r.RunOpened():
                 self._expect(self.opened is None, "a run is opened once")
                 self.opened = record
+                self.change_settings({})
             case r.Derived():
                 self._derived(record)
             case r.ProcessStarted():
                 self.environment = record.environment
-                self.changed |= record.changed
+                self.change_settings(record.changed)
             case r.TailCut():
                 self.tails.append(record)
             case r.Escalated():
@@ -84,10 +85,8 @@ class Ledger(Standing):
                 self._expect(
                     turn.phase is Phase.SAMPLED, f"prompt {ticket} is ranked too late"
                 )
-            case r.HeldOut():
-                self.reference = record
-            case r.Evaluated():
-                self.evaluations.append(record)
+            case r.HeldOut() | r.Evaluated():
+                self.take_held_out(record)
 
     def _derived(self, derived: r.Derived) -> None:
         self._expect(self.opened is not None, "a run is opened before it is derived")
@@ -98,7 +97,7 @@ class Ledger(Standing):
         if derived.purpose != "salvage":
             # What the copied steps took was another run's time.
             self.seconds = {}
-        self.changed |= derived.changed
+        self.change_settings(derived.changed)
         self.opened = replace(self.opened, judge=derived.judge)
 
     def _sampled(self, pair: r.Sampled) -> None:
@@ -205,6 +204,7 @@ class Ledger(Standing):
         self._expect(
             step.index == self.steps + 1, f"step {step.index} after step {self.steps}"
         )
+        self._expect(not step.flaw(), f"step {step.index}: {step.flaw()}")
         for ticket in step.tickets:
             self._fire(ticket, "apply")
         while self.planned and not set(self.planned.popleft()) & set(step.tickets):
@@ -226,8 +226,7 @@ class Ledger(Standing):
         )
         self.next_ticket += 1
         self.place += 1
-        turn = self.turns[ticket] = Turn(Phase.QUEUED)
-        return turn
+        return self.turns.setdefault(ticket, Turn(Phase.QUEUED))
 
     def _turn(self, ticket: int) -> Turn:
         turn = self.turns.get(ticket)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from onlinedpo.states.verdicts.judges import Judge
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOpened:
@@ -15,7 +17,7 @@ class RunOpened:
     version: str
     settings: dict[str, Any]
     model: dict[str, str]
-    judge: dict[str, Any]
+    judge: Judge
     data: dict[str, Any]
     initial: str
     """Digest of the trainable parameters before the first step."""
@@ -52,7 +54,7 @@ class Derived:
     step: int
     labels: Literal["same", "rejudged", "human"]
     changed: dict[str, Any]
-    judge: dict[str, Any]
+    judge: Judge
     time: float
     sample: int | None = None
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Literal
 
 from onlinedpo.states.answers import Bundle as Bundle
 from onlinedpo.states.answers import Escalated as Escalated
 from onlinedpo.states.answers import Kept as Kept
 from onlinedpo.states.answers import Shown as Shown
 from onlinedpo.states.answers import Side as Side
+from onlinedpo.states.answers import Slots as Slots
 from onlinedpo.states.answers import Vote as Vote
 from onlinedpo.states.answers import Withdrawn as Withdrawn
 from onlinedpo.states.held_out import Evaluated as Evaluated
@@ -30,6 +31,10 @@ from onlinedpo.states.sampled import Completion as Completion
 from onlinedpo.states.sampled import Finish as Finish
 from onlinedpo.states.sampled import Messages as Messages
 from onlinedpo.states.sampled import Sampled as Sampled
+from onlinedpo.states.sampled import of_each_side
+from onlinedpo.states.verdicts.judges import Judge as Judge
+
+OfEachSide = Annotated[tuple[float, ...], of_each_side(float, int)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,15 +61,15 @@ class Verdict:
     shown: Shown
     winner: Literal["first", "second", "tie"] | None
     failure: str
-    logprobs: tuple[float, ...]
+    logprobs: OfEachSide
     raw: str
-    judge: dict[str, Any]
+    judge: Judge
     prompt: str
     prompt_tokens: tuple[int, ...]
     attempt: int
     seconds: float
     time: float
-    penalties: tuple[float, ...] = ()
+    penalties: OfEachSide = ()
 
     def scores(self) -> tuple[float, ...]:
         """What A and B score, in nats: log-probabilities without the penalties."""
@@ -142,6 +147,11 @@ class Step:
     seconds: dict[str, float]
     time: float
 
+    def flaw(self) -> str:
+        """What cannot be of it as a whole, in words; empty where nothing is wrong."""
+        pairs, margins = len(self.tickets), len(self.margins)
+        return "" if pairs == margins else f"{pairs} pairs have {margins} margins"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
@@ -151,7 +161,7 @@ class Restored:
     """
 
     sampled: Sampled
-    slots: int
+    slots: Slots
     verdicts: tuple[Verdict, ...]
     votes: tuple[Vote, ...]
     label: Label

@@ -3,13 +3,39 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from onlinedpo.states.answers import Side
 
 Finish = Literal["stop", "length"]
-Messages = tuple[dict[str, str], ...]
+
+
+_PARTS = frozenset({"role", "content"})
+
+
+def _are_said(messages: tuple[Any, ...]) -> bool:
+    for message in messages:
+        if type(message) is not dict or message.keys() != _PARTS:
+            return False
+        if not (type(message["role"]) is type(message["content"]) is str):
+            return False
+    return True
+
+
+def of_each_side(*kinds: type) -> Callable[[tuple[Any, ...]], bool]:
+    """Whether there is one value for each completion of a pair, or none at all."""
+
+    def fits(values: tuple[Any, ...]) -> bool:
+        return not values or (
+            len(values) == 2 and type(values[0]) in kinds and type(values[1]) in kinds
+        )
+
+    return fits
+
+
+Messages = Annotated[tuple[dict[str, str], ...], _are_said]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +72,7 @@ class Sampled:
     time: float
     repeats: int | None = None
     others: tuple[Completion, ...] = ()
-    drawn: tuple[int, ...] = ()
+    drawn: Annotated[tuple[int, ...], of_each_side(int)] = ()
     source: Literal["policy", "file"] = "policy"
 
     @property

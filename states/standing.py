@@ -12,6 +12,8 @@ from typing import Any
 
 from onlinedpo.states import records as r
 from onlinedpo.states.answers import Ask
+from onlinedpo.states.errors import IllegalMove
+from onlinedpo.states.given import must_be_known
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.turns import LabelledPair, Round, Turn
 
@@ -63,6 +65,20 @@ class Standing:
         """The settings in force: those that the run began with, and later changes."""
         began = self.opened.settings if self.opened else {}
         return {**began, **self.changed}
+
+    def change_settings(self, changed: Mapping[str, Any]) -> None:
+        """Change some of them; raises `IllegalMove` where no run can have them."""
+        self.changed |= changed
+        must_be_known(self.settings)
+
+    def take_held_out(self, fact: r.HeldOut | r.Evaluated) -> None:
+        """Take in answers to held-out prompts; raises `IllegalMove`."""
+        if flaw := fact.flaw():
+            raise IllegalMove(f"held-out prompts: {flaw}")
+        if isinstance(fact, r.HeldOut):
+            self.reference = fact
+        else:
+            self.evaluations.append(fact)
 
     def in_phase(self, phase: Phase) -> list[Turn]:
         """The turns in flight at a phase, in the order of their tickets."""

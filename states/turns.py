@@ -32,6 +32,11 @@ class Turn:
         return self.phase is Phase.JUDGING and self.slots > 0
 
     @property
+    def answerable(self) -> bool:
+        """Whether an answer counts: a pair that is only sampled was shown to nobody."""
+        return self.phase in (Phase.JUDGING, Phase.LABELLED)
+
+    @property
     def asks(self) -> list[Ask]:
         """The answers that are wanted and not there."""
         assert self.sampled is not None

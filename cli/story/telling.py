@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from onlinedpo.cli import words
 from onlinedpo.cli.story import words as story
 from onlinedpo.journal import codec
+from onlinedpo.journal.field_types import IMPOSSIBLE
 from onlinedpo.journal.reader import Place
 from onlinedpo.states import records as r
 from onlinedpo.states.errors import JournalError
@@ -46,11 +47,11 @@ class Teller:
         # Looked up before the event may end the turn.
         turn = None if ticket is None else self.ledger.turns.get(ticket)
         self.moves.into.clear()
+        # Not `named`: there may be a million events.
         try:
             self.ledger.fold(record)
-        except JournalError:
-            with event.place.named():
-                raise
+        except (JournalError, *IMPOSSIBLE) as error:
+            raise event.place.blamed(error) from error
         if self._selection.takes(record, self.moves.into):
             name = self._name(record, ticket, turn.sampled if turn else None)
             self.told += 1

@@ -17,8 +17,20 @@ from onlinedpo.journal import frames
 from onlinedpo.journal.audit.checkpoints import Checkpoints
 from onlinedpo.journal.audit.files import KeptFiles
 from onlinedpo.journal.field_types import IMPOSSIBLE, impossible
-from onlinedpo.journal.reader import Place, Position, Reader, Tail, segments
-from onlinedpo.states.errors import AuditFailed, JournalError, UsageError
+from onlinedpo.journal.reader import (
+    Place,
+    Position,
+    Reader,
+    Tail,
+    path_of,
+    segments,
+)
+from onlinedpo.states.errors import (
+    AuditFailed,
+    ImpossibleValue,
+    JournalError,
+    UsageError,
+)
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import Record
 from onlinedpo.states.rederive.mismatch import Mismatch
@@ -86,6 +98,8 @@ def audit(
         rederived = _go_through(run, reader, head, [*noting, *observers])
     except Mismatch as mismatch:
         raise _failed(mismatch) from None
+    except ImpossibleValue as error:
+        raise _undecoded(reader, error) from error
     if rederived is None or reader.position is None:
         raise UsageError(
             f"{run} has not begun: there is no frame in its journal yet",
@@ -164,6 +178,15 @@ def _frames(folder: Path, last: int) -> Iterator[tuple[int, list[Record]]]:
 def _unfit(place: Place, error: Exception) -> AuditFailed:
     message = f"{place}: {impossible(error)}"
     return AuditFailed(message, hint=_HINT, facts=_where(place))
+
+
+def _undecoded(reader: Reader, error: ImpossibleValue) -> AuditFailed:
+    """The same, where already the frame after the last one could not be decoded."""
+    at = reader.position
+    assert at is not None
+    file = str(path_of(reader.folder, at.segment))
+    facts = {"file": file, "byte": at.length, "frame": at.number + 1}
+    return AuditFailed(str(error), hint=_HINT, facts=facts)
 
 
 def _where(place: object) -> dict[str, Any]:

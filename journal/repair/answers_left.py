@@ -14,13 +14,13 @@ from typing import NamedTuple
 
 from onlinedpo.journal import atomic
 from onlinedpo.journal.repair.sound_part import Piece
-from onlinedpo.states.answers import Ask, Vote, sides
+from onlinedpo.states.answers import NAME, Ask, Vote, sides
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.people.choices import shown_as
 from onlinedpo.states.records import Sampled
 
-_NAME = re.compile(rb"[0-9]{6,18}-[0-9a-f]{8}")
+_NAME = re.compile(NAME.encode())
 
 
 class Written(NamedTuple):
@@ -83,7 +83,7 @@ class AnswersLeft:
         if name := self._beyond.get(vote.ticket) or self._sound.get(vote.ticket):
             return name
         names = (name.decode() for name in _NAME.findall(vote.raw))
-        return next((n for n in names if int(n.split("-")[0]) == vote.ticket), "")
+        return next((n for n in names if Ask(n).ticket == vote.ticket), "")
 
 
 def _open(ledger: Ledger, vote: Vote) -> bool:

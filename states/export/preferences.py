@@ -114,10 +114,10 @@ def mlx_lm_lora(run: str, pair: Sampled, outcome: Outcome) -> dict[str, Any]:
     They make a user's turn of `prompt`, after one of `system` where there is one;
     raises `OneTurnOnly` where a prompt is more than that.
     """
-    *system, asked = pair.messages
     roles = [message["role"] for message in pair.messages]
     if roles not in (["user"], ["system", "user"]):
         raise OneTurnOnly(f"it has the turns {', '.join(roles)}")
+    *system, asked = pair.messages
     plain = row(run, pair, outcome, "plain")
     plain["prompt"] = storable(asked["content"])
     return {"system": storable(system[0]["content"]), **plain} if system else plain
@@ -135,4 +135,4 @@ def _said(completion: Completion, style: Style) -> Any:
 
 
 def _number(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+    return float(value) if value is not None and math.isfinite(value) else None

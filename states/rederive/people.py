@@ -20,7 +20,6 @@ from onlinedpo.states.answers import (
 )
 from onlinedpo.states.config import Settings
 from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.people import importers, label_file, saved_answer
 from onlinedpo.states.people.answered import Answered as Said
 from onlinedpo.states.people.answered import Refused
@@ -212,8 +211,7 @@ class Answers:
             return
         ours = ledger.opened is not None and ledger.opened.run_id[:8] == of_run
         turn = ledger.turns.get(ask.ticket)
-        asked = turn is not None and turn.phase in (Phase.JUDGING, Phase.LABELLED)
-        if choice is None or not ours or not asked:
+        if choice is None or not ours or turn is None or not turn.answerable:
             return
         name = pair_name(ask.ticket, ledger)
         moved = _MOVED.fullmatch(kept.reason)

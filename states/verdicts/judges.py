@@ -7,9 +7,9 @@ enough to know which of a run's judges gave it.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
-from onlinedpo.states.checks import plain
+from onlinedpo.states.checks import is_json, plain
 
 WHERE = ("id", "revision", "reference_id", "reference_revision")
 """Where a model is from, which is no part of what it is."""
@@ -21,6 +21,22 @@ KINDS = ("model", "http", "reward", "python")
 """Automatic judges whose verdicts can be read again."""
 
 PANEL = "panel"
+
+NONE = "none"
+"""What stands for a judge where there is none: a file has the labels."""
+
+
+def _can_be_named(judge: dict[str, Any]) -> bool:
+    if not is_json(judge):
+        return False
+    if judge.get("kind") != PANEL:
+        return True
+    judges = judge.get("judges")
+    return isinstance(judges, list | tuple) and all(type(one) is dict for one in judges)
+
+
+Judge = Annotated[dict[str, Any], _can_be_named]
+"""A judge, or a panel of them, as the journal has it."""
 
 
 def panel(judges: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -51,6 +67,11 @@ def named_in(settings: Mapping[str, Any]) -> str:
     return " + ".join(
         [str(settings.get("judge")), *(settings.get("judge_panel") or ())]
     )
+
+
+def is_none(judge: Mapping[str, Any]) -> bool:
+    """Whether nobody judges."""
+    return judge.get("kind") == NONE
 
 
 def with_rubric(judge: Mapping[str, Any], rubric: str) -> dict[str, Any]:

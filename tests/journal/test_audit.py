@@ -30,9 +30,9 @@ from onlinedpo.states.records import (
 )
 from tests.engine.forks import fork
 from tests.journal import kit
-from tests.journal.audited import go_on, in_a_hurry, parts
+from tests.journal.audited import go_on, parts
 from tests.journal.forging import Forger
-from tests.people.kit import Person, nothing
+from tests.people.kit import Person, in_a_hurry, nothing
 from tests.people.runs import back, work
 
 GOLDEN = Path(__file__).parents[1] / "golden"

@@ -39,6 +39,7 @@ def test_a_text_that_begins_like_a_number_is_text(tmp_path: Path) -> None:
         ("seed: 1" + ":00" * 6000, ":1 cannot be read: the number is too large"),
         ('model: "~\\0"', "model is"),
         ("beta_schedule: {name: exponential_decay, arguments: [.1, 1e300]}", "beta"),
+        ("lr_scheduler_type: cosine\nwarmup_ratio: 1.0e+308", "is no number of steps"),
     ],
 )
 def test_an_odd_value_is_told_with_its_line(
