@@ -18,7 +18,7 @@ import contextlib
 import errno
 import hashlib
 import pwd
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 
 from onlinedpo.journal import atomic, disk, names, plain_files
@@ -39,6 +39,7 @@ said at that time.
 """
 
 _WITHDRAWN = ".withdrawn-"
+_NOTE, _RECEIPT = ".error", ".receipt"
 
 _ERROR = """\
 {name} could not be read as an answer:
@@ -71,8 +72,7 @@ class LabelFolder:
         atomic.clear_files(self.path)
         for hidden in listed(self.done, f"{_WITHDRAWN}*"):
             # A crash came between the move and the look: it may be somebody's.
-            name = hidden.name.removeprefix(_WITHDRAWN)
-            disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
+            self._give_back(hidden)
         atomic.create(self.guidelines, guidelines.encode())
 
     def check(self) -> None:
@@ -122,8 +122,13 @@ class LabelFolder:
         return path.relative_to(self.path).as_posix()
 
     def offer(self, name: str, content: bytes) -> bool:
-        """Put a file into todo/, unless one of this name is there."""
-        return atomic.create(self.todo / name, content)
+        """Put a file into todo/, unless one of this name is there.
+
+        A note beside one that somebody removed goes: it says nothing of the new one.
+        """
+        if new := atomic.create(self.todo / name, content):
+            self.forgive(self.todo / name)
+        return new
 
     def finish(self, path: Path, name: str) -> str:
         """Move a file to done/; returns the name it got, empty where it is gone.
@@ -163,29 +168,32 @@ class LabelFolder:
             if plain_files.held(hidden, MAX_LABEL_FILE + 1) == content:
                 disk.remove(hidden)
             else:
-                disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
+                self._give_back(hidden)
+
+    def _give_back(self, hidden: Path) -> None:
+        """Give a hidden file in done/ its name again, or another if that is taken."""
+        name = hidden.name.removeprefix(_WITHDRAWN)
+        disk.rename(hidden, self.done / names.free_name(Path(name), self.done))
 
     def complain(self, path: Path, reason: str) -> None:
         """Put a note beside a file that says why it cannot be read."""
-        _put(_note(path), _ERROR.format(name=safe(path.name), reason=reason))
+        _say(path, _NOTE, _ERROR.format(name=safe(path.name), reason=reason))
 
     def forgive(self, path: Path) -> None:
         """Remove the note beside a file."""
-        with _unless_a_folder(_note(path)) as note:
-            disk.remove(note)
+        _say(path, _NOTE, None)
 
     def receipt(self, path: Path, text: str) -> None:
         """Say beside a dropped file what became of it."""
-        _put(_receipt(path), text)
+        _say(path, _RECEIPT, text)
 
     def has_receipt(self, path: Path) -> bool:
         """Whether something is said beside a dropped file."""
-        return is_taken(_receipt(path))
+        return is_taken(_beside(path, _RECEIPT))
 
     def withdraw_receipt(self, path: Path) -> None:
         """Remove what was said beside a dropped file: it has gone, or says other."""
-        with _unless_a_folder(_receipt(path)) as receipt:
-            disk.remove(receipt)
+        _say(path, _RECEIPT, None)
 
     def guidelines_digest(self) -> str:
         """SHA-256 of the guidelines as they are now; empty if there are none.
@@ -232,26 +240,21 @@ def _login(owner: int) -> str:
         return f"user {owner}"
 
 
-def _note(path: Path) -> Path:
-    return path.with_name(names.ending(path.name, ".error"))
+def _beside(path: Path, ending: str) -> Path:
+    """Where something is said of a file."""
+    return path.with_name(names.ending(path.name, ending))
 
 
-def _receipt(path: Path) -> Path:
-    return path.with_name(names.ending(path.name, ".receipt"))
-
-
-def _put(path: Path, text: str) -> None:
-    """Say something beside a file, which may hold what others wrote."""
-    with _unless_a_folder(path):
-        raw = visible(text).encode(errors="replace")
-        atomic.replace(path, raw, durable=False)
-
-
-@contextlib.contextmanager
-def _unless_a_folder(path: Path) -> Iterator[Path]:
-    """Nothing is said, and nothing fails, where somebody has a folder of that name."""
+def _say(path: Path, ending: str, text: str | None) -> None:
+    """Say something beside a file, which may hold what others wrote; None: nothing."""
+    beside = _beside(path, ending)
     try:
-        yield path
+        if text is None:
+            disk.remove(beside)
+        else:
+            raw = visible(text).encode(errors="replace")
+            atomic.replace(beside, raw, durable=False)
     except OSError:
-        if not path.is_dir():
+        # Where somebody has a folder of that name nothing is said.
+        if not beside.is_dir():
             raise

@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 import time
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Self
 
@@ -18,14 +18,7 @@ from onlinedpo.journal import atomic, codec, disk, disk_errors, frames, snapshot
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.lock import Lock
 from onlinedpo.journal.present import contents, listed
-from onlinedpo.journal.reader import (
-    Anchors,
-    Position,
-    Reader,
-    Tail,
-    path_of,
-    segments,
-)
+from onlinedpo.journal.reader import Anchors, Position, Reader, Tail, path_of, segments
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalError, RunLocked, StorageError
 from onlinedpo.states.ledger import Ledger
@@ -59,7 +52,8 @@ class Journal:
         cls, folder: Path, run: bytes, move: Move, lock: Lock | None = None
     ) -> Self:
         """A new journal in a folder, which the caller may have locked already."""
-        disk.make_folder(folder)
+        if lock is None:
+            disk.make_folder(folder)
         held = lock or Lock(folder)
         try:
             if segments(folder):
@@ -152,9 +146,11 @@ class Journal:
         """Use the journal as a context."""
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Close it."""
-        self.close()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Close it; raises `RunLocked` for a disk that refuses where no run is now."""
+        with closing(self):
+            if isinstance(error, OSError | StorageError):
+                self.lock.must_hold()
 
     def _write(self, payload: bytes) -> None:
         at = self._position
@@ -179,21 +175,17 @@ class Journal:
     def _take_back(self, before: Position) -> None:
         """Cut off the last frame: nobody could read past it, and nobody knows of it."""
         path = path_of(self.folder, before.segment)
-        try:
+        with _writing(path):
             disk.cut(path, before.length)
-        except OSError as error:
-            raise _io_error(f"{path}: {error.strerror}", error) from error
         self._position = before
 
     def _begin_segment(self) -> None:
         at = self._position
         segment = at.next_segment()
         path = path_of(self.folder, segment.number)
-        try:
+        with _writing(path):
             atomic.replace(path, segment.encode())
             fd = disk.open_to_append(path)
-        except OSError as error:
-            raise _io_error(f"{path}: {error.strerror}", error) from error
         before, self._fd = self._fd, fd
         if before != -1:
             disk.close(before)
@@ -207,15 +199,14 @@ class Journal:
     def _adopt(self, tail: Tail | None) -> None:
         """Make what another process left the ground to build on."""
         last = path_of(self.folder, self._position.segment)
-        try:
+        with _writing(last):
             # It may have been killed between a write and its sync: a segment that
-            # vouches for a frame must not reach the disk before the frame does.
-            disk.sync_files([last])
+            # vouches for a frame must not reach the disk before the frame does, nor
+            # its name before that of the last segment.
+            disk.sync_files([last, self.folder])
             if tail:
                 self._cut(tail)
             self.cuts = self._untold()
-        except OSError as error:
-            raise _io_error(f"{last}: {error.strerror}", error) from error
 
     def _cut(self, tail: Tail) -> None:
         """Keep a torn tail in quarantine, then cut it off."""
@@ -254,6 +245,15 @@ class Journal:
     @property
     def _quarantine(self) -> Path:
         return self.folder.parent / "quarantine"
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Say what a disk that fails within the block means for the journal."""
+    try:
+        yield
+    except OSError as error:
+        raise _io_error(f"{path}: {error.strerror}", error) from error
 
 
 def _io_error(where: str, error: OSError) -> StorageError:

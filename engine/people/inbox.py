@@ -160,6 +160,7 @@ class Inbox:
         names = FreshNames(ledger.read)
         for one in saved:
             if self._offered.get(one.path.name) == one.raw:
+                folder.forgive(one.path)  # It was of another version.
                 continue
             kept_as = folder.place(one.path)
             if one.path.parent == folder.todo:

@@ -48,11 +48,20 @@ def named(name: str, warmup: Any, settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def share(fraction: float, settings: Mapping[str, Any]) -> Any:
-    """A share of the run in steps, or as such where epochs say how many there are."""
+    """A share of the run in steps, or as such where epochs say how many there are.
+
+    Raises `UsageError` where that is no number of steps.
+    """
     if settings.get("epochs") and not settings.get("iters"):
         return {_SHARE: fraction}
     iters = typed("iters", settings.get("iters", 100), int)
-    return max(1, int(iters * fraction))
+    try:
+        return max(1, int(iters * fraction))
+    except (OverflowError, ValueError) as error:
+        raise UsageError(
+            f"{fraction:g} of {iters} steps is no number of steps",
+            hint="A share of the run is a number such as 0.1.",
+        ) from error
 
 
 def with_steps(schedule: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from onlinedpo.journal.lock import holder
+from onlinedpo.journal.making import making
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import RunLocked
 from onlinedpo.states.lifecycle import by_table
@@ -201,6 +202,23 @@ def test_a_run_in_whose_place_another_lies_takes_nothing_more(folder: Path) -> N
         Journal.open(folder, {}, by_table).close()
 
 
+def test_a_folder_that_is_being_made_is_locked_no_longer_than_that(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where it cannot be told whether the lock is one: then it can be made."""
+
+    def cannot_tell(path: Path, fd: int) -> bool:
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("onlinedpo.journal.making.lies_at", cannot_tell)
+        with pytest.raises(OSError, match="new"), making(tmp_path / "new"):
+            pass
+    with making(tmp_path / "new"):
+        pass
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 def test_a_run_that_is_removed_takes_nothing_more(folder: Path) -> None:
     """And is not made again."""
     with Journal.open(folder, {}, by_table) as journal:
@@ -208,3 +226,17 @@ def test_a_run_that_is_removed_takes_nothing_more(folder: Path) -> None:
         with pytest.raises(RunLocked, match="removed"):
             journal.append([facts.dropped(0)])
     assert not folder.parent.exists()
+
+
+@pytest.mark.parametrize("is_moved", [True, False])
+def test_a_file_that_is_missing_in_a_run_that_was_moved_is_told_as_that(
+    is_moved: bool, folder: Path
+) -> None:
+    """Whatever was being written: what it says alone would lead nowhere."""
+    wanted = RunLocked if is_moved else FileNotFoundError
+    with pytest.raises(wanted), Journal.open(folder, {}, by_table):
+        if is_moved:
+            folder.rename(folder.with_name("elsewhere"))
+        raise FileNotFoundError
+    lying = folder.with_name("elsewhere") if is_moved else folder
+    assert holder(lying) is None

@@ -20,18 +20,14 @@ import time
 import unicodedata
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import pytest
 from tokenizers import Tokenizer, pre_tokenizers
 
-from onlinedpo.engine import start, watcher
-from onlinedpo.engine.people.desk import Desk
 from onlinedpo.states.errors import WaitingForPeople
 from tests import starter
 from tests.engine.stub import Answer, Call, as_json, says
-from tests.people.kit import Case, Leaps, Parts, Person, nothing
+from tests.people.kit import Case, Parts, Person, in_a_hurry, nothing
 from tests.people.runs import work
 from tests.toys import SPECIALS, toy_model
 
@@ -140,9 +136,7 @@ def make(place: Path, server: str) -> Path:
         "max_completion_length": 12,
         "val_prompts": 2,
     }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher, "_CLOSING", 0.0)
-        patch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
+    with in_a_hurry():
         person = Person(_first_two, stop_after=1, annotator=LINE, note=LINE)
         work(run, person, **settings)
         _drop(run / "labels")

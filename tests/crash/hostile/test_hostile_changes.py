@@ -12,7 +12,7 @@ import pytest
 
 from onlinedpo.journal import plain_files
 from onlinedpo.journal.looks import LOT, Looks
-from onlinedpo.states.records import Kept, Vote
+from onlinedpo.states.records import Kept, Record, Vote
 from tests import starter
 from tests.conftest import Count
 from tests.crash.hostile.hammering import hammer
@@ -158,3 +158,46 @@ def test_only_ordinary_files_are_read(tmp_path: Path) -> None:
         with pytest.raises(OSError):
             plain_files.read(tmp_path / name, 4, follow=True)
     assert len(os.listdir("/dev/fd")) == opened
+
+
+def test_a_name_that_is_taken_in_the_last_instant_is_not_taken_over(
+    run: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer is kept under another one, and the journal says under which."""
+    really, ask = run.journal.append, run.asks()[0]
+    theirs = run.labels / "done" / f"{ask}.md"
+
+    def append(batch: list[Record]) -> None:
+        really(batch)
+        if any(isinstance(record, Vote) for record in batch):
+            theirs.write_bytes(b"of somebody else")
+
+    monkeypatch.setattr(run.journal, "append", append)
+    raw = run.answered(ask)
+    run.file(ask).write_bytes(raw)
+    run.look()
+
+    assert theirs.read_bytes() == b"of somebody else"
+    assert theirs.with_name(f"{ask}-2.md").read_bytes() == raw
+    (kept,) = (r for r in run.records() if isinstance(r, Kept) and r.raw == raw)
+    assert kept.path == f"done/{ask}-2.md"
+    assert [vote.raw for vote in run.votes()] == [raw]
+    assert run.stands_still()
+
+
+@pytest.mark.parametrize("way", ["thrown away", "made blank"])
+def test_a_note_goes_with_the_version_that_it_is_of(way: str, run: Waiting) -> None:
+    """A label file that somebody begins anew has nothing wrong with it."""
+    ask = run.asks()[0]
+    file, blank = run.file(ask), run.file(ask).read_bytes()
+    note = file.with_name(f"{file.name}.error")
+    file.write_bytes(run.answered(ask, choice="maybe"))
+    run.look()
+    assert note.exists()
+
+    file.unlink() if way == "thrown away" else file.write_bytes(blank)
+    run.look(40)
+
+    assert file.read_bytes() == blank
+    assert not note.exists()
+    assert run.votes() == []

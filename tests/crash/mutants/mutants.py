@@ -78,14 +78,22 @@ MUTANTS = (
     Mutant(
         "the names of new folders are not synced",
         "journal/disk.py",
-        "            os.mkdir(path)\n        sync_folder(path.parent)\n",
+        "            os.mkdir(path)\n"
+        "        with naming(path.parent):\n"
+        "            os.fsync(above)\n",
         "            os.mkdir(path)\n",
     ),
     Mutant(
-        "what a killed process left in the cache is not synced",
+        "a segment that another process left is not synced",
         "journal/writer.py",
-        "            disk.sync_files([last])\n",
-        "",
+        "disk.sync_files([last, self.folder])",
+        "disk.sync_files([self.folder])",
+    ),
+    Mutant(
+        "the name of a segment that another process left is not synced",
+        "journal/writer.py",
+        "disk.sync_files([last, self.folder])",
+        "disk.sync_files([last])",
     ),
     Mutant(
         "a cut is not synced",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -65,14 +66,17 @@ class Anna(Listener):
             self._save(folder.parent / "inbox" / name, text.encode())
 
     def _sound(self, path: Path) -> bool:
-        """Whether a file can be read; one that a crash has spoilt is thrown away."""
-        try:
+        """Whether a file can be read; one that a crash has spoilt is thrown away.
+
+        Or of which the run says, beside it, that it is no answer: half a line is lost.
+        """
+        with suppress(AssertionError, UnicodeDecodeError):
             read(path)
-        except (AssertionError, UnicodeDecodeError):
-            assert is_careless(path), f"{path} is as we wrote it, and is spoilt"
-            disk.remove(path)
-            return False
-        return True
+            if not path.with_name(f"{path.name}.error").exists():
+                return True
+        assert is_careless(path), f"{path} is as we wrote it, and is spoilt"
+        disk.remove(path)
+        return False
 
     def _change_mind(self, done: Path) -> None:
         answered = [p for p in sorted(done.glob("*.md")) if not is_careless(p)]

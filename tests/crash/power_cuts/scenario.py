@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -31,7 +31,7 @@ from onlinedpo.journal.reader import Reader
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.people import label_file
 from onlinedpo.states.records import Evaluated, Label, Record, Rewound, Step, Vote
-from tests.crash.calls import Calls, watched
+from tests.crash.calls import Calls, Fault, watched
 from tests.crash.power_cuts.anna import Anna, Told, is_careless
 from tests.crash.power_cuts.hashed import numerics
 from tests.people.kit import read
@@ -146,12 +146,15 @@ def prepared() -> Iterator[None]:
 
 
 @contextmanager
-def noted() -> Iterator[Calls]:
+def noted(fault: Fault | None = None, *, closing: bool = False) -> Iterator[Calls]:
     """Within the block all calls are kept, and each append that was acknowledged."""
     really = Journal.append
-    with watched() as calls, pytest.MonkeyPatch.context() as patch:
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        watched(fault, closing=closing) as calls,
+    ):
 
-        def append(journal: Journal, batch: list[Record]) -> None:
+        def append(journal: Journal, batch: Sequence[Record]) -> None:
             really(journal, batch)
             calls.mark(Appended(journal.position[0], tuple(batch)))
 

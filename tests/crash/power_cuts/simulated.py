@@ -89,7 +89,7 @@ Of a write, which is given what was there, also the bytes that are there then.
 class Disk:
     """One folder of a disk, and all below it."""
 
-    def __init__(self, root: Path, content: Mapping[str, bytes | None] = {}) -> None:
+    def __init__(self, root: Path, content: State) -> None:
         """What it holds to begin with is synced."""
         self.root = root
         self.unsynced: list[Op] = []

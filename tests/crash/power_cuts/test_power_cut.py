@@ -20,7 +20,7 @@ from typing import TypeVar
 import pytest
 
 from onlinedpo.journal.atomic import TEMPORARY
-from onlinedpo.journal.reader import Reader
+from onlinedpo.journal.reader import SUFFIX, Reader
 from onlinedpo.states.records import Record, Vote
 from tests.conftest import Count
 from tests.crash.calls import Call, Calls
@@ -239,9 +239,16 @@ def various(effort: Effort, promises: Promises, recorded: Recording) -> list[Cut
 
 
 def moments(calls: Calls, effort: Effort) -> list[int]:
-    """When to kill a process: each time that it has made a folder, and at random."""
-    made = [n for n, call in enumerate(calls.made, 1) if call.name == "mkdir"]
-    lasting = [n for n in made if TEMPORARY not in str(calls.made[n - 1].path)]
+    """When to kill a process: after each name that is to last, and at random.
+
+    The next process finds a folder or a segment whose name was not synced.
+    """
+    named = [
+        (n, call.to or call.path)
+        for n, call in enumerate(calls.made, 1)
+        if call.name == "mkdir" or (call.to and call.to.suffix == SUFFIX)
+    ]
+    lasting = [n for n, path in named if TEMPORARY not in str(path)]
     others = random.Random(0).sample(range(len(calls.made)), effort.kills * SHARES)
     return [*lasting, *others]
 
