@@ -17,7 +17,7 @@ from onlinedpo.journal.lock import holder
 from onlinedpo.journal.reader import begun
 from onlinedpo.states.errors import UsageError
 from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.verdicts.judges import named_in
+from onlinedpo.states.verdicts.judges import is_none, named_in
 
 
 @click.command()
@@ -52,7 +52,7 @@ def journal_of(folder: Path) -> Path:
 
 
 def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
-    settings = ledger.settings
+    settings, opened = ledger.settings, ledger.opened
     iters, last = int(settings.get("iters", 0)), ledger.last_step
     running, of = is_locked(folder), ledger.derived
     done = bool(iters) and ledger.steps >= iters
@@ -77,7 +77,7 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
         ],
         "people": _people(ledger),
         "model": settings.get("model"),
-        "judge": named_in(settings) if _is_judged(ledger) else None,
+        "judge": named_in(settings) if opened and not is_none(opened.judge) else None,
         "data": settings.get("offline_pairs") or settings.get("data"),
         "offline": bool(settings.get("offline_pairs")),
         "environment": ledger.environment,
@@ -87,10 +87,6 @@ def _facts(folder: Path, ledger: Ledger) -> dict[str, Any]:
             for t in ledger.tails
         ],
     }
-
-
-def _is_judged(ledger: Ledger) -> bool:
-    return ledger.opened is not None and ledger.opened.judge.get("kind") != "none"
 
 
 def _people(ledger: Ledger) -> dict[str, Any] | None:

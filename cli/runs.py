@@ -13,6 +13,7 @@ import click
 from onlinedpo.cli import words
 from onlinedpo.cli.terminal import say, say_json
 from onlinedpo.journal import runs_below, snapshot
+from onlinedpo.journal.disk_errors import reason
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.reader import begun
 from onlinedpo.states.due import due
@@ -74,7 +75,7 @@ def _facts(run: Path) -> dict[str, Any]:
     except (JournalError, UsageError) as error:
         told |= {"state": "damaged", "error": str(error)}
     except OSError as error:
-        told |= {"state": "unreadable", "error": f"{error.filename}: {error.strerror}"}
+        told |= {"state": "unreadable", "error": reason(error)}
     told |= {"bytes": runs_below.size(run), "written": runs_below.written(run)}
     return told
 

@@ -40,11 +40,9 @@ def put(content: str) -> None:
 def as_json(facts: Any, *, indent: int | None = None) -> str:
     """Facts as JSON in ASCII, which has no number for what is not finite."""
     try:
-        text = json.dumps(facts, indent=indent, allow_nan=False)
+        return json.dumps(facts, indent=indent, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(facts), indent=indent, allow_nan=False)
-    # The one control character that JSON need not escape, of those in ASCII.
-    return text.replace("\x7f", "\\u007f")
+        return json.dumps(_finite(facts), indent=indent, allow_nan=False)
 
 
 def _finite(value: Any) -> Any:

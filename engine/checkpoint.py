@@ -16,7 +16,7 @@ from typing import Any, BinaryIO, cast
 import mlx.core as mx
 
 from onlinedpo.engine.tensors import Tensors, digest
-from onlinedpo.journal import atomic, disk, disk_errors
+from onlinedpo.journal import atomic, disk, disk_errors, manifest
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.manifest import (
     ADAPTER,
@@ -24,7 +24,6 @@ from onlinedpo.journal.manifest import (
     OPTIMIZER,
     Manifest,
     name_of,
-    sealed,
 )
 from onlinedpo.journal.present import listed
 
@@ -32,10 +31,34 @@ KEEP = 2
 """Checkpoints that stay: the newest, and one to fall back on."""
 
 
+@contextmanager
+def _reading() -> Iterator[None]:
+    """Say what a checkpoint that cannot be read means for the run.
+
+    It may be sound: it is neither passed over nor set aside.
+    """
+    try:
+        yield
+    except OSError as error:
+        what = f"a checkpoint could not be read: {disk_errors.reason(error)}"
+        otherwise = " Or move its folder away: its steps are then applied again."
+        raise disk_errors.failed(what, error, otherwise) from error
+
+
+@_reading()
+def find(folder: Path) -> tuple[list[Manifest], list[Path]]:
+    """Checkpoints with a sound manifest, newest first, and folders without one.
+
+    Raises `StorageError` where one cannot be read.
+    """
+    return manifest.find(folder)
+
+
+@_reading()
 def load(found: Manifest) -> tuple[Tensors, Tensors] | None:
     """(adapter, optimizer) tensors, in memory, or None if a byte is not right.
 
-    Raises OSError or `StorageError` where that cannot be told.
+    Raises `StorageError` where that cannot be told.
     """
     if found.wrong_file():
         return None
@@ -66,14 +89,7 @@ def save(
         temporary = atomic.make_temporary(final)
         state = state_of(adapter, optimizer)
         files = write(temporary, adapter, optimizer)
-        frame, chain = position
-        content = {
-            "step": step,
-            "state": state,
-            "journal": {"frame": frame, "chain": chain.hex()},
-            "files": files,
-        }
-        disk.write_new(temporary / NAME, sealed(content))
+        manifest.write(temporary, step, state, position, files)
         reached("checkpoint.manifest")
         # All is written before any of it is synced: the disk then does it in one go.
         disk.sync_files([temporary / name for name in (*files, NAME)])
@@ -112,20 +128,6 @@ def _telling(folder: Path, step: int) -> Iterator[None]:
             f"the checkpoint of step {step} could not be written to {folder}: {error}",
             error,
         ) from error
-
-
-@contextmanager
-def reading() -> Iterator[None]:
-    """Say what a checkpoint that cannot be read within the block means for the run.
-
-    It may be sound: it is neither passed over nor set aside.
-    """
-    try:
-        yield
-    except OSError as error:
-        what = f"a checkpoint could not be read: {error.filename}: {error.strerror}"
-        otherwise = " Or move its folder away: its steps are then applied again."
-        raise disk_errors.failed(what, error, otherwise) from error
 
 
 def _load(path: Path) -> Tensors:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,10 +61,7 @@ def fork(
     With the same labels it stands after step `at` (default: the last one).  With others
     it is to take all steps again.  Raises `UsageError` and `JournalError`.
     """
-    if not names.is_free(new.path):
-        raise UsageError(
-            f"{new.path} exists already", hint="Give a new or an empty folder."
-        )
+    names.must_be_free(new.path)
     source = forking.read(run.journal)
     _must_be_a_run(run, source)
     with making(new.path) as path:
@@ -216,19 +213,13 @@ def _copy_checkpoint(
         return False
     copied = here / found.path.name
     disk.make_folder(copied)
-    frame, chain = position
-    content = {
-        "step": step,
-        "state": state,
-        "journal": {"frame": frame, "chain": chain.hex()},
-        "files": dict(found.files),
-    }
     try:
-        for name in found.files:
-            disk.copy(found.path / name, copied / name)
-        disk.write_new(copied / manifest.NAME, manifest.sealed(content))
-        made = manifest.read(copied)
-        if made and not made.wrong_file() and made.state_of_files() == state:
+        whole = all(
+            disk.copy(found.path / name, copied / name) == digest
+            for name, digest in found.files.items()
+        )
+        if whole and replace(found, path=copied).state_of_files() == state:
+            manifest.write(copied, step, state, position, found.files)
             disk.sync_files([copied / name for name in (*found.files, manifest.NAME)])
             disk.sync_folder(copied)
             return True

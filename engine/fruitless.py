@@ -10,6 +10,7 @@ import time
 from onlinedpo.engine.run import Run
 from onlinedpo.states import due
 from onlinedpo.states.errors import NothingToLearn, UsageError
+from onlinedpo.states.order import NextTurn
 from onlinedpo.states.records import Dropped, Reason
 
 MOST = 20
@@ -35,21 +36,17 @@ _HINTS = {
 def must_bear_fruit(run: Run) -> None:
     """Count a batch that is about to be sampled; raises `NothingToLearn`."""
     ledger = run.ledger
-    if _is_barren(run) and not ledger.turns:
+    if run.fruitless >= MOST and not ledger.turns:
         raise _nothing(run)
     run.fruitless = 0 if _bore_fruit(run) else run.fruitless + 1
     run.newest = ledger.next_ticket
 
 
-def _is_barren(run: Run) -> bool:
-    """Whether nothing came of the last batches."""
-    return run.fruitless >= MOST and not _bore_fruit(run)
-
-
 def waits_instead(run: Run) -> bool:
     """Whether only people can go on: nothing came of what was sampled meanwhile."""
+    barren = run.fruitless >= MOST and not _bore_fruit(run)
     in_round = due.is_sampling(run.ledger, run.settings)
-    return _is_barren(run) and not in_round and bool(run.ledger.waiting())
+    return barren and not in_round and bool(run.ledger.waiting())
 
 
 def _bore_fruit(run: Run) -> bool:
@@ -81,19 +78,26 @@ def taught_nothing(run: Run) -> str:
     return ""
 
 
-def too_long(ticket: int, length: int, limit: int) -> Dropped:
-    """The end of a turn whose tokens are too many."""
-    return Dropped(
-        ticket=ticket,
-        reason=Reason.TOO_LONG,
-        detail=f"{length} tokens, max_seq_length is {limit}",
-        time=time.time(),
-    )
+class TooLong:
+    """What a batch passes over, since its tokens are too many."""
 
+    def __init__(self, run: Run, what: str) -> None:
+        """`what` the data is made of: a prompt, or a pair."""
+        self._what, self._limit = what, run.settings.max_seq_length
+        self._all, self._passed = len(run.prompts.train), set[int]()
 
-def nothing_fits(what: str, limit: int) -> UsageError:
-    """All of the data is too long."""
-    return UsageError(
-        f"no {what} is shorter than max_seq_length, which is {limit}",
-        hint="Start another run folder with a larger max_seq_length.",
-    )
+    def drop(self, turn: NextTurn, length: int) -> Dropped:
+        """The end of a turn; raises `UsageError` where nothing in the data fits."""
+        self._passed.add(turn.prompt)
+        if len(self._passed) == self._all:
+            raise UsageError(
+                f"no {self._what} is shorter than max_seq_length, which is"
+                f" {self._limit}",
+                hint="Start another run folder with a larger max_seq_length.",
+            )
+        return Dropped(
+            ticket=turn.ticket,
+            reason=Reason.TOO_LONG,
+            detail=f"{length} tokens, max_seq_length is {self._limit}",
+            time=time.time(),
+        )

@@ -16,7 +16,7 @@ from jinja2 import TemplateError
 from onlinedpo.engine.data import pairs as data
 from onlinedpo.engine.data.pairs import PreferencePair
 from onlinedpo.engine.data.prompts import Prompts
-from onlinedpo.engine.fruitless import must_bear_fruit, nothing_fits, too_long
+from onlinedpo.engine.fruitless import TooLong, must_bear_fruit
 from onlinedpo.engine.run import Run
 from onlinedpo.states import due, seeds
 from onlinedpo.states.config import Settings
@@ -63,8 +63,7 @@ def take(run: Run) -> None:
     run.watch.doing(f"taking {wanted} pairs from the file", ledger)
     end = end_of_turn(run.policy.tokenizer)
     batch: list[Record] = []
-    passed: set[int] = set()
-    taken = 0
+    too_long, taken = TooLong(run, "pair"), 0
     for turn in next_turns(ledger, run.order):
         if taken == wanted:
             break
@@ -75,10 +74,7 @@ def take(run: Run) -> None:
             taken += 1
             batch.append(pair)
         else:
-            batch.append(too_long(turn.ticket, length, settings.max_seq_length))
-            passed.add(turn.prompt)
-            if len(passed) == len(run.prompts.pairs):
-                raise nothing_fits("pair", settings.max_seq_length)
+            batch.append(too_long.drop(turn, length))
     run.journal.append(batch)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import mlx.core as mx
 
 from onlinedpo.engine import checkpoint, evaluate, pairing
-from onlinedpo.engine.fruitless import must_bear_fruit, nothing_fits, too_long
+from onlinedpo.engine.fruitless import TooLong, must_bear_fruit
 from onlinedpo.engine.judges import early
 from onlinedpo.engine.judges.comparison import judge_pairs
 from onlinedpo.engine.pairing import Drawn
@@ -43,8 +43,8 @@ def sample(run: Run) -> None:
     wanted = due.to_sample(ledger, settings)
     run.watch.doing(f"sampling {wanted} prompts", ledger)
     batch: list[Record] = []
-    passed: set[int] = set()
     drawn: list[tuple[NextTurn, Request]] = []
+    too_long = TooLong(run, "prompt")
     for turn in next_turns(ledger, run.order):
         if len(drawn) == wanted:
             break
@@ -53,10 +53,7 @@ def sample(run: Run) -> None:
             keys = turn.keys(settings.seed, settings.num_generations)
             drawn.append((turn, Request(prompt, keys)))
         else:
-            batch.append(too_long(turn.ticket, len(prompt), settings.max_seq_length))
-            passed.add(turn.prompt)
-            if len(passed) == len(run.prompts.train):
-                raise nothing_fits("prompt", settings.max_seq_length)
+            batch.append(too_long.drop(turn, len(prompt)))
     for start in range(0, len(drawn), settings.batch_size):
         part = drawn[start : start + settings.batch_size]
         turns = [(turn.ticket, run.prompts.train[turn.prompt]) for turn, _ in part]

@@ -23,7 +23,7 @@ from onlinedpo.engine.tensors import Tensors, scalar
 from onlinedpo.engine.training.learner import Learner
 from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.engine.training.probe import repeats
-from onlinedpo.journal import atomic, disk, manifest, names
+from onlinedpo.journal import disk, manifest, names
 from onlinedpo.journal.making import making
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
@@ -143,7 +143,7 @@ def _distance(found: Manifest, learner: Learner) -> float:
     """The largest difference between two numbers of a checkpoint and of what came."""
     try:
         there = checkpoint.load(found)
-    except (OSError, StorageError):
+    except StorageError:
         there = None
     if there is None:
         return float("nan")
@@ -166,15 +166,12 @@ def _must_be_free(into: Path, run: RunFolder) -> None:
             f"{into} lies in {run.path}, in which nothing is changed",
             hint="Give --into another folder.",
         )
-    if not names.is_free(into):
-        raise UsageError(
-            f"{into} exists already", hint="Give --into a new or an empty folder."
-        )
+    names.must_be_free(into, hint="Give --into a new or an empty folder.")
 
 
 def _write(into: Path, step: int, learner: Learner, settings: Settings) -> None:
     """The adapter in mlx-lm's format and the optimizer's state, all at once."""
     with making(into) as half:
         files = checkpoint.write(half, learner.policy.trainable(), learner.state())
-        atomic.replace(half / export.CONFIG, export.config(step, settings))
-        disk.sync_files([half / name for name in files])
+        disk.write_new(half / export.CONFIG, export.config(step, settings))
+        disk.sync_files([half / name for name in (*files, export.CONFIG)])

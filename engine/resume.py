@@ -17,7 +17,7 @@ from onlinedpo.engine.environment import difference as differing
 from onlinedpo.engine.observer import Observer
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.engine.training.learner import Learner, StepResult
-from onlinedpo.journal import atomic, disk, manifest
+from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import ReplayDiverged
@@ -60,8 +60,7 @@ def _newest(
     folder: RunFolder, ledger: Ledger, learner: Learner, watch: Observer
 ) -> int:
     """Load the newest committed checkpoint that is whole; returns its step, or 0."""
-    with checkpoint.reading():
-        sound, damaged = manifest.find(folder.checkpoints)
+    sound, damaged = checkpoint.find(folder.checkpoints)
     for path in damaged:
         _set_aside(folder, path, "its manifest is damaged", watch)
     for found in sound:
@@ -78,8 +77,7 @@ def _newest(
 
 
 def _load(found: Manifest, learner: Learner) -> bool:
-    with checkpoint.reading():
-        tensors = checkpoint.load(found)
+    tensors = checkpoint.load(found)
     if tensors is not None:
         learner.restore(*tensors)
     return tensors is not None

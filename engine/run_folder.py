@@ -193,7 +193,7 @@ class RunFolder:
     def write_config(self, settings: Settings) -> None:
         """Write the settings down, unless the file says the same already."""
         wanted = settings.as_dict()
-        if is_there(self.config) and self.read_config() == wanted:
+        if self.read_config() == wanted:
             return
         head = "# The settings of this run, resolved. See: onlinedpo run --help\n"
         text = head + yaml.safe_dump(wanted, sort_keys=False, allow_unicode=True)

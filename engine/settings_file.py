@@ -40,7 +40,7 @@ class _Loader(yaml.SafeLoader):
             return super().construct_object(node, deep)
         except _NoValue:
             raise
-        except ValueError as error:  # A date that is none, a number of 5000 digits.
+        except ValueError as error:  # Such as a date that is none.
             raise _NoValue(str(error).partition(";")[0], line) from error
         except (AttributeError, LookupError, OverflowError, TypeError) as error:
             raise _NoValue(f"it is no {node.tag.rpartition(':')[2]}", line) from error

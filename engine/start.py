@@ -32,7 +32,7 @@ from onlinedpo.engine.sampler import Sampler
 from onlinedpo.engine.training.learner import Learner
 from onlinedpo.engine.training.logps import Scorer
 from onlinedpo.engine.training.probe import repeats
-from onlinedpo.journal import disk, manifest
+from onlinedpo.journal import disk
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.present import is_there
 from onlinedpo.journal.writer import Journal
@@ -44,7 +44,7 @@ from onlinedpo.states.lifecycle import LiveMachine
 from onlinedpo.states.order import Order
 from onlinedpo.states.records import ProcessStarted, RunOpened
 from onlinedpo.states.settings.together import may_begin_with
-from onlinedpo.states.verdicts.judges import members
+from onlinedpo.states.verdicts.judges import NONE, members
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +107,7 @@ def _must_be_trainable(folder: RunFolder, journal: Journal) -> None:
 def take_up(folder: RunFolder, watch: Observer) -> Journal:
     """Open the journal of a run that has begun; raises `RunLocked`, `JournalError`."""
     watch.doing("reading the journal")
-    with checkpoint.reading():
-        sound, _ = manifest.find(folder.checkpoints)
+    sound, _ = checkpoint.find(folder.checkpoints)
     anchors = {found.frame: found.chain for found in sound}
     journal = Journal.open(folder.journal, anchors, LiveMachine())
     for cut in journal.cuts:
@@ -237,7 +236,7 @@ def _that_fit(parts: _Parts, sampler: Sampler, watch: Observer) -> Prompts:
 
 
 def _opening(journal: Journal, parts: _Parts) -> RunOpened:
-    nobody = "people" if parts.settings.people_judge else "none"
+    nobody = "people" if parts.settings.people_judge else NONE
     return RunOpened(
         run_id=journal.run.hex(),
         time=time.time(),

@@ -10,11 +10,10 @@ import re
 import uuid
 from pathlib import Path
 
-from onlinedpo.journal import disk
+from onlinedpo.journal import disk, names
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.disk_errors import naming
-from onlinedpo.journal.names import LONGEST, cut
-from onlinedpo.journal.present import is_taken, listed
+from onlinedpo.journal.present import is_taken, is_there, listed
 
 TEMPORARY = ".tmp-"
 _OURS = re.compile(re.escape(TEMPORARY) + ".+-[0-9a-f]{8}", re.S)
@@ -27,7 +26,8 @@ def make_temporary(folder: Path) -> Path:
     """
     temporary = folder.with_name(TEMPORARY + folder.name)
     disk.remove_tree(temporary)
-    disk.make_folder(folder.parent)
+    if not is_there(folder.parent):
+        disk.make_folder(folder.parent)
     disk.new_folder(temporary)
     return temporary
 
@@ -130,4 +130,4 @@ def clear_files(folder: Path) -> None:
 
 def _temporary(path: Path) -> Path:
     unique = f"-{uuid.uuid4().hex[:8]}"
-    return path.with_name(cut(TEMPORARY + path.name, LONGEST - len(unique)) + unique)
+    return path.with_name(names.ending(TEMPORARY + path.name, unique))

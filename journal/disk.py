@@ -13,10 +13,9 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Self
+from typing import BinaryIO, Self
 
 from onlinedpo.journal.disk_errors import naming
 
@@ -53,13 +52,25 @@ def make_folder(folder: Path) -> None:
     """Make a folder and those above it, each name on the disk."""
     missing = [path for path in (folder, *folder.parents) if not path.exists()]
     nearest = missing[-1].parent if missing else folder
-    # A killed process may have made it and not have come to the sync.
-    with contextlib.suppress(*[PermissionError] * bool(missing)):
+    # A killed process may have made it and not have come to the sync: but not where we
+    # may not open the folder above, since we make none there.
+    with contextlib.suppress(PermissionError):
         sync_folder(nearest.parent)
     for path in reversed(missing):
+        _make_synced(path)
+
+
+def _make_synced(path: Path) -> None:
+    """Make a folder, unless it is there, and sync its name."""
+    # Opened first: what could not be synced is not made, and left for the next start.
+    above = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
         with contextlib.suppress(FileExistsError):
             os.mkdir(path)
-        sync_folder(path.parent)
+        with naming(path.parent):
+            os.fsync(above)
+    finally:
+        close(above)
 
 
 def new_folder(folder: Path) -> None:
@@ -73,7 +84,8 @@ class Output:
     closed = False
 
     def __init__(self, path: Path) -> None:
-        """Create it; it must not be there."""
+        """Create it; it must not be there.  Every error names it, later ones too."""
+        self._path = path
         self._fd = os.open(path, _NEW, 0o644)
         self._length = 0
         self._digest = hashlib.sha256()
@@ -81,7 +93,8 @@ class Output:
     def write(self, data: bytes | bytearray | memoryview) -> int:
         """Write all of it; returns how many bytes that is."""
         view = memoryview(data)
-        write_all(self._fd, view)
+        with naming(self._path):
+            write_all(self._fd, view)
         self._digest.update(view)
         self._length += view.nbytes
         return view.nbytes
@@ -106,7 +119,8 @@ class Output:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         """Close the file."""
         self.closed = True
-        _close(self._fd, failed=kind is not None)
+        with naming(self._path):
+            _close(self._fd, failed=kind is not None)
 
 
 def open_to_append(path: Path) -> int:
@@ -157,8 +171,8 @@ def write_all(fd: int, data: bytes | bytearray | memoryview) -> None:
 
 def write_new(path: Path, data: bytes) -> None:
     """Create a file with these bytes; nothing is synced."""
-    with naming(path), Output(path) as file:
-        file.write(data)
+    with _opened(path, _NEW) as fd:
+        write_all(fd, data)
 
 
 def write_synced(path: Path, data: bytes) -> None:
@@ -187,10 +201,18 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def copy(source: Path, path: Path) -> None:
-    """Create a file with the bytes of another, not synced."""
-    with source.open("rb") as data, naming(path), Output(path) as file:
-        shutil.copyfileobj(data, file, 1 << 20)
+def copy(source: Path, path: Path) -> str:
+    """Create a file with the bytes of another, not synced; returns their SHA-256."""
+    with source.open("rb") as data, Output(path) as file:
+        while part := _read(data, source):
+            file.write(part)
+    return file.digest
+
+
+def _read(data: BinaryIO, path: Path) -> bytes:
+    """The next bytes of a file that is open; an error names it."""
+    with naming(path):
+        return data.read(1 << 20)
 
 
 def rename(source: Path, target: Path) -> None:
@@ -223,11 +245,14 @@ def remove_tree(folder: Path) -> None:
     if folder.is_symlink():
         remove(folder)
         return
-    try:
-        with os.scandir(folder) as entries:
-            inside = [(Path(e), e.is_dir(follow_symlinks=False)) for e in entries]
-    except FileNotFoundError:
-        return
+    with contextlib.suppress(FileNotFoundError):
+        empty(folder)
+        os.rmdir(folder)
+
+
+def empty(folder: Path) -> None:
+    """Remove all that is in a folder; links are not followed."""
+    with os.scandir(folder) as entries:
+        inside = [(Path(e), e.is_dir(follow_symlinks=False)) for e in entries]
     for path, is_folder in inside:
         (remove_tree if is_folder else remove)(path)
-    os.rmdir(folder)

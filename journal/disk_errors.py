@@ -42,10 +42,15 @@ def naming(path: Path) -> Iterator[None]:
         raise
 
 
+def reason(error: OSError) -> str:
+    """What the disk refused: the file, where the error names one, and why."""
+    file = f"{error.filename}: " if error.filename else ""
+    return file + (error.strerror or str(error))
+
+
 def told(error: OSError) -> OnlineDPOError:
     """The error to tell the user where nobody nearer to it had more to say."""
-    what = f"{error.filename}: " if error.filename else ""
-    what += error.strerror or str(error)
+    what = reason(error)
     if error.errno in (*_FULL, *_REFUSED, *SCARCE, errno.EIO):
         return failed(what, error)
     return OnlineDPOError(what, hint="Nothing that was acknowledged is lost.")

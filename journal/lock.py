@@ -72,9 +72,7 @@ class Lock:
         """Raise `RunLocked` where what was locked does not lie where it did."""
         path, fd = self._place
         try:
-            same = os.path.samestat(os.stat(path), os.fstat(fd))
-        except (FileNotFoundError, NotADirectoryError):
-            same = False
+            same = lies_at(path, fd)
         except OSError:
             # A drive that fails is told of by what is written there.
             return
@@ -113,6 +111,14 @@ def holder(folder: Path) -> str | None:
         finally:
             os.close(fd)
     return None
+
+
+def lies_at(path: Path, fd: int) -> bool:
+    """Whether what a descriptor has open bears this name still; raises OSError."""
+    try:
+        return os.path.samestat(os.stat(path), os.fstat(fd))
+    except NO_FILE:
+        return False
 
 
 def locks(fd: int, kind: int) -> bool:

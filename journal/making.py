@@ -10,7 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from onlinedpo.journal import atomic, disk
-from onlinedpo.journal.lock import locks
+from onlinedpo.journal.lock import lies_at, locks
+from onlinedpo.journal.names import LONGEST, cut
 from onlinedpo.states.errors import RunLocked
 
 
@@ -23,13 +24,24 @@ def making(folder: Path) -> Iterator[Path]:
     has made it meanwhile.
     """
     disk.make_folder(folder.parent)
-    half = folder.with_name(atomic.TEMPORARY + folder.name)
-    with _alone(half, folder):
-        for left in half.iterdir():
-            (disk.remove_tree if left.is_dir() else disk.remove)(left)
+    with beside(folder) as half:
+        yield half
+        _publish(half, folder)
+
+
+@contextmanager
+def beside(place: Path) -> Iterator[Path]:
+    """An empty folder in which one process at a time makes what belongs to `place`.
+
+    It is for the block to publish what is in it.  Nothing is left of it if that raises;
+    what a crash leaves, the next one removes.  Raises `RunLocked` where another process
+    has it.
+    """
+    half = place.with_name(cut(atomic.TEMPORARY + place.name, LONGEST))
+    with _alone(half, place):
+        disk.empty(half)
         try:
             yield half
-            _publish(half, folder)
         except BaseException:
             with suppress(OSError):
                 disk.remove_tree(half)
@@ -71,12 +83,13 @@ def _locked(half: Path) -> int | None:
     except FileNotFoundError:
         # The other process has been done since, as below.
         return None
-    free = True
-    # Some network drives lock no folders.
-    with suppress(OSError):
-        free = locks(fd, fcntl.LOCK_EX)
-    with suppress(FileNotFoundError):
-        if free and os.path.samestat(os.stat(half), os.fstat(fd)):
-            return fd
-    os.close(fd)
-    return None
+    free, ours = True, False
+    try:
+        # Some network drives lock no folders.
+        with suppress(OSError):
+            free = locks(fd, fcntl.LOCK_EX)
+        ours = free and lies_at(half, fd)
+    finally:
+        if not ours:
+            os.close(fd)
+    return fd if ours else None

@@ -121,6 +121,28 @@ def find(
     return sound, damaged
 
 
+def write(
+    folder: Path,
+    step: int,
+    state: str,
+    position: tuple[int, bytes],
+    files: Mapping[str, str],
+) -> None:
+    """Put the manifest beside a checkpoint's files, not synced.
+
+    `position` is the frame it was made at and the chain there, `files` have the digest
+    of each.
+    """
+    frame, chain = position
+    content = {
+        "step": step,
+        "state": state,
+        "journal": {"frame": frame, "chain": chain.hex()},
+        "files": dict(files),
+    }
+    disk.write_new(folder / NAME, sealed(content))
+
+
 def sealed(manifest: Mapping[str, Any]) -> bytes:
     """A manifest as JSON, with a digest of itself."""
     seal = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()

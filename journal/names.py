@@ -8,6 +8,7 @@ from itertools import count
 from pathlib import Path
 
 from onlinedpo.journal.present import is_taken, is_there
+from onlinedpo.states.errors import UsageError
 
 LONGEST = 255
 """Bytes of a name, on all the usual file systems."""
@@ -16,6 +17,12 @@ LONGEST = 255
 def is_free(folder: Path) -> bool:
     """Whether a folder can be made here: nothing is, or an empty one."""
     return not is_there(folder) or (folder.is_dir() and not any(folder.iterdir()))
+
+
+def must_be_free(folder: Path, hint: str = "Give a new or an empty folder.") -> None:
+    """Raise `UsageError` where a folder cannot be made: something is there."""
+    if not is_free(folder):
+        raise UsageError(f"{folder} exists already", hint=hint)
 
 
 def free_name(source: Path, folder: Path, taken: Container[str] = ()) -> str:

@@ -31,7 +31,7 @@ def write(folder: Path, ledger: Ledger, position: Position) -> int:
 
     A disk that does not take it is no matter.
     """
-    values = {name: value for name, value in vars(ledger).items() if name[0] != "_"}
+    values = _values(ledger)
     place = [position.run, position.segment, position.number, position.chain]
     body = codec.encode_state(
         {"layout": _layout(), "length": position.length, "place": place, "is": values}
@@ -55,10 +55,15 @@ def read(folder: Path) -> tuple[Ledger, Position] | None:
         return None
 
 
+def _values(ledger: Ledger) -> dict[str, Any]:
+    """All that a ledger holds, by name."""
+    return {name: value for name, value in vars(ledger).items() if name[0] != "_"}
+
+
 def _ledger(values: dict[str, Any]) -> Ledger:
     """The ledger with what was kept of it; raises TypeError where that is none."""
     ledger = Ledger()
-    empty = {name: value for name, value in vars(ledger).items() if name[0] != "_"}
+    empty = _values(ledger)
     if values.keys() != empty.keys():
         raise TypeError("it holds other things than a ledger")
     for name, value in values.items():

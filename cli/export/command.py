@@ -8,6 +8,7 @@ import click
 
 from onlinedpo.cli import words
 from onlinedpo.cli.export import exported
+from onlinedpo.cli.export.pair_files import must_be_free
 from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.terminal import put, say
 from onlinedpo.journal import atomic
@@ -90,7 +91,7 @@ def export(
     if output is None:
         put(text)
         return
-    exported.must_be_free(output)
+    must_be_free(output)
     written = [output]
     atomic.replace(output, text.encode())
     if format_ == "label-studio":

@@ -69,16 +69,6 @@ def write(
         say(line, err=output is None)
 
 
-def must_be_free(output: Path) -> None:
-    """Raise `UsageError` where a file or folder would be overwritten."""
-    if output.exists():
-        raise UsageError(f"{output} exists", hint="Give another name, or remove it.")
-    if not output.parent.is_dir():
-        raise UsageError(
-            f"there is no folder {output.parent}", hint="Make it, or give another."
-        )
-
-
 def _must_be_possible(format_: str, output: Path | None) -> None:
     if output is None:
         if format_ == "jsonl":
@@ -88,7 +78,7 @@ def _must_be_possible(format_: str, output: Path | None) -> None:
             hint="Give a file or folder with -o.",
         )
     if format_ == "inspect":
-        must_be_free(output)
+        pair_files.must_be_free(output)
         if output.suffix != ".eval":
             raise UsageError(
                 f"{output} has no name that Inspect opens",
@@ -98,7 +88,7 @@ def _must_be_possible(format_: str, output: Path | None) -> None:
     # The folder first: a file in it cannot be there without it.
     for path in (output, *pair_files.places(format_, output)):
         if path.parent != output:
-            must_be_free(path)
+            pair_files.must_be_free(path)
 
 
 def _read(run: Path, journal: Path) -> Reading:

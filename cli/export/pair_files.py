@@ -6,13 +6,15 @@ few are held.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
 from onlinedpo.journal import atomic, disk
+from onlinedpo.journal.making import beside
+from onlinedpo.journal.names import LONGEST, cut, ending
+from onlinedpo.states.errors import UsageError
 from onlinedpo.states.export import preferences
 from onlinedpo.states.export.preferences import Style
 from onlinedpo.states.visible import json_line
@@ -81,8 +83,19 @@ def places(format_: str, output: Path) -> tuple[Path, Path]:
     if format_ == "mlx-lm-lora":
         return output / "train.jsonl", output / "undecided.jsonl"
     if format_ == "datasets":
-        return output, output.with_name(f"{output.name}.undecided")
-    return output, output.with_name(f"{output.stem}.undecided{output.suffix}")
+        return output, output.with_name(ending(output.name, ".undecided"))
+    beside_it = ending(output.stem, f".undecided{output.suffix}")
+    return output, output.with_name(beside_it)
+
+
+def must_be_free(output: Path) -> None:
+    """Raise `UsageError` where a file or folder would be overwritten."""
+    if output.exists():
+        raise UsageError(f"{output} exists", hint="Give another name, or remove it.")
+    if not output.parent.is_dir():
+        raise UsageError(
+            f"there is no folder {output.parent}", hint="Make it, or give another."
+        )
 
 
 def write(
@@ -113,19 +126,19 @@ def write(
 def whole(output: Path) -> Iterator[Path]:
     """A folder whose files appear beside `output` when the block ends well, or not.
 
-    What is named as `output` comes last: where it is, all is.  Raises OSError.
+    What is named as `output` comes last: where it is, all is.  Raises `RunLocked` where
+    another process writes to `output`, `UsageError` where one has done so meanwhile,
+    and OSError.
     """
-    folder = output.with_name(f"{atomic.TEMPORARY}export-{output.name}")
-    # Of one that was killed.
-    disk.remove_tree(folder)
-    folder.mkdir()
-    try:
+    with beside(output) as folder:
         yield folder
         disk.sync_files([path for path in folder.rglob("*") if path.is_file()])
-        for path in sorted(folder.iterdir(), key=lambda path: -len(path.name)):
+        made = sorted(folder.iterdir(), key=lambda path: path.name == output.name)
+        for path in made:
+            must_be_free(output.with_name(path.name))
+        for path in made:
             atomic.publish(path, output.with_name(path.name))
-    finally:
-        shutil.rmtree(folder)
+        disk.remove_tree(folder)
 
 
 def _begin(format_: str, path: Path, stack: ExitStack, schema: Any) -> Rows:
@@ -140,7 +153,8 @@ def _save(path: Path) -> None:
     """Put a folder as `datasets` saves it in the place of a stream of Arrow's."""
     import datasets
 
-    stream = path.rename(path.with_name(atomic.TEMPORARY + path.name))
+    name = cut(atomic.TEMPORARY + path.name, LONGEST)
+    stream = path.rename(path.with_name(name))
     datasets.disable_progress_bars()
     datasets.Dataset.from_file(str(stream)).save_to_disk(str(path))
     stream.unlink()

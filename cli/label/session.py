@@ -22,7 +22,7 @@ from onlinedpo.cli.label.legend import (
 from onlinedpo.cli.label.screen import Page, Screen
 from onlinedpo.cli.label.text import pair_text, titled
 from onlinedpo.journal import plain_files
-from onlinedpo.journal.label_folder import MAX_LABEL_FILE
+from onlinedpo.journal.label_folder import MAX_LABEL_FILE, LabelFolder
 from onlinedpo.states.people.choices import Choice
 from onlinedpo.states.visible import visible
 
@@ -227,7 +227,7 @@ class Session:
         return told
 
     def _guidelines(self) -> str:
-        path = self._run / "labels" / "guidelines.md"
+        path = LabelFolder(self._run / "labels").guidelines
         try:
             raw = plain_files.read(path, MAX_LABEL_FILE, follow=True)
             return raw.decode(errors="replace")

@@ -16,7 +16,7 @@ from onlinedpo.cli.words import safe
 from onlinedpo.journal import codec
 from onlinedpo.states import records as r
 from onlinedpo.states.people.choices import shown_as
-from onlinedpo.states.verdicts.judges import named_in
+from onlinedpo.states.verdicts.judges import is_none, named_in
 
 SIDES: tuple[r.Side, r.Side] = ("first", "second")
 
@@ -91,9 +91,9 @@ def _of_run(record: r.Record) -> str:
         case r.Evaluated():
             return words.win_rate_line(record)
         case r.RunOpened(run_id=run_id, settings=settings):
-            judge = f"judged by {named_in(settings)}"
-            judge = "without a judge" if record.judge.get("kind") == "none" else judge
-            made_of = f"{settings.get('model')}, {judge}"
+            by = f"judged by {named_in(settings)}"
+            judged = "without a judge" if is_none(record.judge) else by
+            made_of = f"{settings.get('model')}, {judged}"
             return f"run {run_id[:8]} opened: {safe(made_of)}"
         case r.Derived(purpose=purpose, source=source, step=step):
             return (

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
-from onlinedpo.states.visible import visible
+from onlinedpo.states.visible import safe
 
 SHAREGPT = "conversations"
 """Where ShareGPT's conversations stand, whose turns are of `from` and `value`."""
@@ -84,8 +84,7 @@ def no_column(row: Row, name: str, setting: str) -> UsageError:
 
 def in_line(name: str) -> str:
     """A column's name for a message: on one line, and not at any length."""
-    words = " ".join(visible(name[:400]).split())
-    return words if len(words) <= 80 else f"{words[:80]}..."
+    return safe(name[:400], width=80)
 
 
 def no_object(where: str, value: Any) -> UsageError:

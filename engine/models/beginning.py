@@ -11,18 +11,17 @@ import mlx.core as mx
 
 from onlinedpo.engine.models import weights
 from onlinedpo.engine.tensors import Tensors
+from onlinedpo.journal.manifest import ADAPTER, CONFIG
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
-
-_FILE, _CONFIG = "adapters.safetensors", "adapter_config.json"
 
 
 def adapter_file(wanted: str) -> Path:
     """The file that a setting names, itself or by its folder; raises `UsageError`."""
     path = Path(wanted).expanduser()
-    file = path / _FILE if path.is_dir() else path
+    file = path / ADAPTER if path.is_dir() else path
     if not file.is_file():
-        hint = f"Give an adapter in mlx-lm's format: {_FILE}, or its folder."
+        hint = f"Give an adapter in mlx-lm's format: {ADAPTER}, or its folder."
         if (path / "adapter_model.safetensors").exists():
             hint = "It is PEFT's: convert it to mlx-lm's format first."
         raise UsageError(f"there is no adapter {file}", hint=hint)
@@ -58,7 +57,7 @@ def read(file: Path, settings: Settings, trained: Tensors) -> Tensors:
 
 def _config(file: Path) -> dict[str, Any]:
     """What stands beside an adapter; nothing where there is no such file."""
-    beside = file.with_name(_CONFIG)
+    beside = file.with_name(CONFIG)
     if not beside.exists():
         return {}
     try:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.crashpoint import reached
+from onlinedpo.journal.manifest import ADAPTER, name_of
 from onlinedpo.journal.manifest import CONFIG as CONFIG
-from onlinedpo.journal.manifest import name_of
 from onlinedpo.journal.present import NO_FILE, contents, is_there
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
@@ -24,8 +24,8 @@ def export(checkpoints: Path, step: int, target: Path, settings: Settings) -> No
     if last or not is_there(target):
         disk.make_folder(target)
     atomic.link(
-        checkpoints / name_of(step) / "adapters.safetensors",
-        target / "adapters.safetensors",
+        checkpoints / name_of(step) / ADAPTER,
+        target / ADAPTER,
         durable=last,
     )
     reached("adapters.rename")
@@ -41,7 +41,7 @@ def must_be_free(adapter_path: str | None) -> None:
         ours = json.loads(contents(target / CONFIG)).get("trained_by")
     except (*NO_FILE, ValueError, AttributeError, RecursionError):
         ours = None
-    if is_there(target / "adapters.safetensors") and ours != "onlinedpo":
+    if is_there(target / ADAPTER) and ours != "onlinedpo":
         raise UsageError(
             f"adapter_path is {adapter_path}, which holds another program's adapter",
             hint="Move it away, or give another --adapter-path. To begin from it:"

@@ -62,7 +62,7 @@ def header(file: Path) -> list[Tensor]:
             described: dict[str, Any] = json.loads(opened.read(length))
         described.pop("__metadata__", None)
         found = [_tensor(name, told) for name, told in described.items()]
-        ends = max((int(t["data_offsets"][1]) for t in described.values()), default=0)
+        ends = max((t["data_offsets"][1] for t in described.values()), default=0)
         if 8 + length + ends > file.stat().st_size:
             missing = 8 + length + ends - file.stat().st_size
             raise ValueError(f"its last {missing} bytes are missing")
@@ -81,7 +81,7 @@ def _tensor(name: str, told: dict[str, Any]) -> Tensor:
         type(size) is int and size >= 0 for size in (*told["shape"], begin, end)
     ):
         raise TypeError("a shape and a place are whole numbers")
-    return Tensor(name, str(told["dtype"]), tuple(told["shape"]), int(end) - int(begin))
+    return Tensor(name, str(told["dtype"]), tuple(told["shape"]), end - begin)
 
 
 def _must_be_complete(folder: Path, files: set[str]) -> None:

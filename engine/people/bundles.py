@@ -53,12 +53,16 @@ def take(
     changes in done/ is read again: lines that are known there say nothing new.
     """
     place, digest = folder.place(saved.path), hashlib.sha256(saved.raw)
-    ledger, name = journal.ledger, saved.path.name
-    if ledger.read.get(place) == digest.digest():
-        receipts.make_again(saved.path, digest, folder, journal)
-        _put_away_again(saved, folder, journal, digest)
-        return None
+    read, name = journal.ledger.read, saved.path.name
     in_done = saved.path.parent == folder.done
+    if read.get(place) == digest.digest():
+        put_away = read.get(f"done/{name}") == digest.digest()
+        beside = folder.done / name if put_away else saved.path
+        receipts.make_again(beside, digest.hexdigest(), folder, journal)
+        if put_away and not in_done:
+            # A crash came before the move, or it was dropped once more.
+            _put_away_again(saved, folder, journal, digest.hexdigest())
+        return None
     target = name if in_done else folder.free_name(saved.path, ())
     outcome, ended = _read(saved, f"done/{target}", journal, about)
     usable = bool(outcome.votes) or outcome.unchanged > 0
@@ -81,7 +85,7 @@ def take(
     text = receipts.text(name, bundle, outcome.pending)
     if usable and not in_done:
         folder.receipt(folder.done / target, text)
-        _put_away(saved, folder, target)
+        folder.finish(saved.path, target)
     else:
         folder.receipt(saved.path, text)
     return bundle
@@ -183,24 +187,16 @@ def _vote(
     )
 
 
-def _put_away(saved: Saved, folder: LabelFolder, target: str) -> None:
-    folder.finish(saved.path, target)
-    folder.withdraw_receipt(saved.path)
-
-
 def _put_away_again(
-    saved: Saved, folder: LabelFolder, journal: Journal, digest: hashlib._Hash
+    saved: Saved, folder: LabelFolder, journal: Journal, sha256: str
 ) -> None:
-    """The journal has this file already: a crash came before the move, or a re-drop."""
-    name, known = saved.path.name, journal.ledger.read.get(f"done/{saved.path.name}")
-    if saved.path.parent == folder.done or known != digest.digest():
-        return
-    target = folder.free_name(saved.path, ())
+    """Move a file that the journal has already to done/, perhaps by another name."""
+    name, target = saved.path.name, folder.free_name(saved.path, ())
     if target != name:
         again = Bundle(
             path=folder.place(saved.path),
             kept_as=f"done/{target}",
-            sha256=digest.hexdigest(),
+            sha256=sha256,
             size=len(saved.raw),
             format="",
             taken=0,
@@ -212,4 +208,5 @@ def _put_away_again(
         journal.append([again])
         text = f"{name} was read before; nothing in it is new.\n"
         folder.receipt(folder.done / target, text)
-    _put_away(saved, folder, target)
+    folder.finish(saved.path, target)
+    folder.withdraw_receipt(saved.path)

@@ -10,7 +10,6 @@ from onlinedpo.journal.label_folder import annotator
 from onlinedpo.journal.looks import Saved
 from onlinedpo.states.answers import Ask, Kept, Shown, Vote, sides, version
 from onlinedpo.states.late import Ended
-from onlinedpo.states.lifecycle import Phase
 from onlinedpo.states.people import saved_answer
 from onlinedpo.states.people.label_file import Answer, Unreadable
 from onlinedpo.states.standing import Standing
@@ -117,7 +116,7 @@ def misfit(ask: Ask, standing: Standing, ended: Mapping[int, Ended]) -> str:
             f"pair {ask.ticket} of this run is {name}, not {ask.pair}: the answer is to"
             " other completions"
         )
-    if isinstance(turn, Turn) and turn.phase not in (Phase.JUDGING, Phase.LABELLED):
+    if isinstance(turn, Turn) and not turn.answerable:
         return f"pair {name} is not asked about yet"
     return ""
 

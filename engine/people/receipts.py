@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 from onlinedpo.journal.label_folder import LabelFolder
@@ -11,24 +10,19 @@ from onlinedpo.journal.writer import Journal
 from onlinedpo.states.answers import Bundle
 
 
-def make_again(
-    path: Path, digest: hashlib._Hash, folder: LabelFolder, journal: Journal
-) -> None:
-    """Say what became of a dropped file that was read, if nobody could say it then.
+def make_again(path: Path, sha256: str, folder: LabelFolder, journal: Journal) -> None:
+    """Say beside `path` what became of a dropped file, if nobody could say it then.
 
     A crash, or a drive that was away, may have come between the journal and that.
     """
-    in_done = folder.done / path.name
-    put_away = journal.ledger.read.get(folder.place(in_done)) == digest.digest()
-    beside = in_done if put_away else path
-    if folder.has_receipt(beside):
+    if folder.has_receipt(path):
         return
     said = None
     for record in Reader(journal.folder).records():
-        if isinstance(record, Bundle) and record.sha256 == digest.hexdigest():
-            said = record if record.kept_as == folder.place(beside) else said
+        if isinstance(record, Bundle) and record.sha256 == sha256:
+            said = record if record.kept_as == folder.place(path) else said
     if said:
-        folder.receipt(beside, text(path.name, said))
+        folder.receipt(path, text(path.name, said))
 
 
 def text(name: str, bundle: Bundle, pending: int = 0) -> str:

@@ -72,8 +72,7 @@ def salvage(run: Path, new: Path) -> Salvaged:
 
 
 def _must_be_possible(run: Path, new: Path) -> None:
-    if not names.is_free(new):
-        raise UsageError(f"{new} exists already", hint="Give a new or an empty folder.")
+    names.must_be_free(new)
     if new.resolve().is_relative_to(run.resolve()):
         raise UsageError(
             f"{new} is in {run}, which is not to be touched",
@@ -87,8 +86,8 @@ def _must_be_possible(run: Path, new: Path) -> None:
 
 
 def _make(run: Path, half: Path) -> Salvaged:
-    unreadable: list[OSError] = []
-    checkpoints, _ = manifest.find(run / "checkpoints", unreadable.append)
+    # They only tell why the run is refused: what cannot be read is left out.
+    checkpoints, _ = manifest.find(run / "checkpoints", lambda error: None)
     part, left = SoundPart(run / "journal"), AnswersLeft()
     journal = _Segments(half / "journal", uuid.uuid4().bytes)
     beside = half / LEFT_OUT

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from onlinedpo.journal import atomic
+from onlinedpo.journal.disk_errors import reason
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.manifest import Manifest
 from onlinedpo.journal.repair.finding import Finding
@@ -52,7 +53,7 @@ def unreadable(errors: Sequence[OSError]) -> Iterator[Finding]:
     """That files of checkpoints cannot be read: nobody knows what is in them."""
     if errors:
         yield Finding(
-            "\n".join(f"{e.filename}: {e.strerror}" for e in errors),
+            "\n".join(map(reason, errors)),
             "Whether this checkpoint is sound cannot be told, so 'onlinedpo run' does"
             " not begin: it would take an older one, or apply the steps again.",
             (
@@ -69,7 +70,7 @@ def locked(run: Path) -> Iterator[Finding]:
         process = holder(run / "journal")
     except OSError as error:
         yield Finding(
-            f"{error.filename}: {error.strerror}",
+            reason(error),
             "Whether a process works on this run cannot be told.",
         )
         return
@@ -83,7 +84,7 @@ def locked(run: Path) -> Iterator[Finding]:
 
 def not_writable(run: Path) -> Iterator[Finding]:
     """That a run can only be read."""
-    if not os.access(run / "journal", os.W_OK | os.X_OK):
+    if not os.access(run / "journal", os.W_OK | os.X_OK, effective_ids=True):
         yield Finding(
             f"{run}/journal cannot be written to by you",
             "The run can be read as it is, but not gone on with.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +16,10 @@ from click.testing import CliRunner, Result
 from onlinedpo.cli.export import exported, pair_files
 from onlinedpo.cli.main import cli
 from onlinedpo.journal import codec, frames
+from onlinedpo.states.errors import RunLocked, UsageError
 from onlinedpo.states.records import Completion, Reason, Record, Sampled
 from tests.journal import kit
-from tests.processes import onlinedpo
+from tests.processes import begin, onlinedpo
 from tests.states import facts
 
 Facts = list[Record]
@@ -246,6 +248,19 @@ def test_any_text_can_be_exported_in_every_format(tmp_path: Path) -> None:
     assert (row["chosen"], row["rejected"]) == (text + "\ufffd", text)
 
 
+@pytest.mark.parametrize("form", exported.FORMATS)
+def test_the_longest_name_can_be_given(form: str, run: Path, tmp_path: Path) -> None:
+    """Also where the name of what is written beside it would be longer."""
+    output = tmp_path / ("x" * 250 + ".eval")
+    done = export(run, "--format", form, "-o", output)
+
+    assert done.exit_code == 0, done.output
+    beside = {"x" * 240 + ".undecided" + ".eval", "x" * 245 + ".undecided"}
+    made = {path.name for path in tmp_path.iterdir()}
+    assert output.name in made and made <= {output.name, *beside}
+    assert len(made) == (1 if form in ("inspect", "mlx-lm-lora") else 2)
+
+
 def test_inspects_log_has_a_sample_for_each_judged_pair(
     run: Path, tmp_path: Path
 ) -> None:
@@ -299,6 +314,66 @@ def test_nothing_is_overwritten(taken: str, run: Path, tmp_path: Path) -> None:
     assert f"{taken} exists" in done.output
     assert [path.name for path in tmp_path.iterdir()] == [taken]
     assert (tmp_path / taken).read_text() == "mine"
+
+
+def test_while_one_exports_another_is_told(run: Path, tmp_path: Path) -> None:
+    """What the first one has made so far is not touched, and it ends as if alone."""
+    output = tmp_path / "pairs.jsonl"
+    with pair_files.whole(output) as half:
+        (half / output.name).write_text("the first one's")
+        done = onlinedpo("export", run, "-o", output)
+        assert [path.name for path in half.iterdir()] == [output.name]
+
+    assert done.code == RunLocked.exit_code
+    assert f"{output}: another process is making it" in done.output
+    assert len(done.output.splitlines()) == 2
+    assert output.read_text() == "the first one's"
+    assert [*tmp_path.iterdir()] == [output]
+
+
+def test_what_was_exported_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    """Nor is anything put beside it."""
+    output = tmp_path / "pairs.jsonl"
+    with (
+        pytest.raises(UsageError, match="exists"),
+        pair_files.whole(output) as half,
+    ):
+        for name in ("pairs.jsonl", "pairs.undecided.jsonl"):
+            (half / name).write_text("ours")
+        output.write_text("theirs")
+
+    assert output.read_text() == "theirs"
+    assert [*tmp_path.iterdir()] == [output]
+
+
+@pytest.mark.parametrize("form", ["jsonl", "mlx-lm-lora"])
+def test_of_two_exports_at_once_one_is_whole(
+    form: str, run: Path, tmp_path: Path
+) -> None:
+    """The other is told, and nothing half-made is left."""
+    (tmp_path / "alone").mkdir()
+    export(run, "--format", form, "-o", tmp_path / "alone" / "pairs")
+    for number in range(3):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        words = ("export", run, "--format", form, "-o", folder / "pairs")
+        racers = [begin(*words) for _ in range(2)]
+        first, second = sorted((r.ended() for r in racers), key=lambda e: e.code)
+        for racer in racers:
+            racer.close()
+        assert first.code == 0, first
+        assert second.code in (UsageError.exit_code, RunLocked.exit_code), second
+        assert re.search("exists|is making it", second.output), second
+        assert below(folder) == below(tmp_path / "alone")
+
+
+def below(folder: Path) -> dict[str, bytes]:
+    """Every file below a folder, by its place."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 @pytest.mark.parametrize(

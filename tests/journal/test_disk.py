@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from pathlib import Path
@@ -9,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from onlinedpo.journal import atomic, disk
+from tests.crash.calls import failing, watched
+from tests.crash.io_errors.failing import NthRead
 from tests.journal import processes
+from tests.nobody import as_nobody
 
 REPLACE = """
 atomic.replace(folder / "settings", b"new contents")
@@ -145,6 +149,60 @@ def test_a_folder_is_published_whole_and_removed_whole(tmp_path: Path) -> None:
     temporary.mkdir()
     atomic.remove_folder(temporary)
     assert names(tmp_path) == []
+
+
+def test_a_folder_may_lie_below_one_that_may_only_be_passed_through() -> None:
+    """As homes do: what was there is not for us to sync, and what we make is synced."""
+    with as_nobody() as place:
+        homes, mine = place / "homes", place / "homes" / "mine"
+        mine.mkdir(parents=True)
+        homes.chmod(0o111)
+        disk.make_folder(mine)
+        disk.make_folder(mine / "run" / "journal")
+        disk.make_folder(mine)
+        homes.chmod(0o755)
+
+        assert (mine / "run" / "journal").is_dir()
+
+
+def test_where_no_name_can_be_synced_no_folder_is_made() -> None:
+    """Else the next one to come would find it, and build on a name that may go."""
+    with as_nobody() as place:
+        (place / "letterbox").mkdir()
+        (place / "letterbox").chmod(0o333)
+        for _ in range(2):
+            with pytest.raises(PermissionError):
+                disk.make_folder(place / "letterbox" / "run")
+        (place / "letterbox").chmod(0o755)
+
+        assert names(place / "letterbox") == []
+
+
+def test_a_copy_tells_what_was_copied(tmp_path: Path) -> None:
+    """By its digest, and in parts where it is large."""
+    (tmp_path / "source").write_bytes(bytes(3 << 20))
+    digest = disk.copy(tmp_path / "source", tmp_path / "copy")
+
+    assert digest == hashlib.sha256(bytes(3 << 20)).hexdigest()
+    assert digest == disk.file_digest(tmp_path / "copy")
+
+
+def test_a_copy_that_fails_names_the_file(tmp_path: Path) -> None:
+    """The one that cannot be read, or the one that takes no more."""
+    source, path = tmp_path / "source", tmp_path / "path"
+    source.write_bytes(NEW)
+    unreadable = NthRead(tmp_path, 1, "EIO", lasting=False, reading=True)
+    with unreadable.patched(), pytest.raises(OSError) as told:
+        disk.copy(source, path)
+    assert told.value.filename == str(source)
+
+    path.unlink()
+    with (
+        watched(lambda call: failing(28) if call.name == "write" else None),
+        pytest.raises(OSError) as told,
+    ):
+        disk.copy(source, path)
+    assert told.value.filename == str(path)
 
 
 def test_only_what_crashes_left_is_cleared(tmp_path: Path) -> None:
