@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -60,25 +61,10 @@ class Child:
         self._output.unlink(missing_ok=True)
 
 
-def onlinedpo(
-    *arguments: str | Path,
-    crash: str = "",
-    operation: str = "",
-    seconds: float = 0.0,
-    keys: bytes = b"",
-) -> Outcome:
-    """Run the command line to its end, without the wait for imports.
-
-    `crash` names a point at which it dies, `operation` a change of a file, `seconds`
-    how long it may compute; `keys` are typed.
-    """
-    child = begin(
-        *arguments, crash=crash, operation=operation, seconds=seconds, keys=keys
-    )
-    try:
+def onlinedpo(*arguments: str | Path, crash: str = "", keys: bytes = b"") -> Outcome:
+    """Run the command line to its end, without the wait for imports."""
+    with closing(begin(*arguments, crash=crash, keys=keys)) as child:
         return child.ended()
-    finally:
-        child.close()
 
 
 def begin(
@@ -88,7 +74,11 @@ def begin(
     seconds: float = 0.0,
     keys: bytes = b"",
 ) -> Child:
-    """The same, left running."""
+    """The same, left running.
+
+    `crash` names a point at which it dies, `operation` a change of a file, `seconds`
+    how long it may compute; `keys` are typed.
+    """
     number, output = tempfile.mkstemp(prefix="onlinedpo-")
     os.close(number)
     task = Task(

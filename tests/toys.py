@@ -82,6 +82,26 @@ def prompts_file(path: Path, count: int = 12, *, held_out: int = 0) -> Path:
     return path
 
 
+def toy_flags(
+    folder: Path, prompts: int = 10, *, held_out: int = 0, **settings: object
+) -> tuple[str, ...]:
+    """A toy that judges itself, and prompts: flags of a run, `iters=3` as --iters 3.
+
+    Of two flags the later one counts: `--judge human` after these asks people instead.
+    """
+    model = toy_model(folder / "model", opinionated=True)
+    data = prompts_file(folder / "data", prompts, held_out=held_out)
+    given = {
+        "model": model,
+        "judge": model,
+        "data": data,
+        "judge_orders": 1,
+        **settings,
+    }
+    flags = ((f"--{name.replace('_', '-')}", str(given[name])) for name in given)
+    return tuple(word for flag in flags for word in flag)
+
+
 def _token(symbol: str) -> int:
     return len(SPECIALS) + _ALPHABET.index(symbol)
 

@@ -16,7 +16,7 @@ from tests.bench.learning.cells import BATCH, DELAYS, PARTS, ROUNDS, Cell, cells
 from tests.bench.learning.results import Row, distinct_bigrams, write
 from tests.bench.learning.running import SlowLabeller, finished
 from tests.engine.runs import SMALL, Scripted, by_text, records, steps
-from tests.journal.audited import in_a_hurry
+from tests.people.kit import in_a_hurry
 from tests.people.runs import trained_on
 from tests.toys import prompts_file, toy_model
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
-import pytest
 from click.testing import CliRunner
 
 from onlinedpo.cli.main import cli
-from onlinedpo.engine import start, watcher
-from onlinedpo.engine.people.desk import Desk
-from tests.people.kit import Leaps, Parts, Person, nothing
+from tests.people.kit import Parts, Person, in_a_hurry, nothing
 from tests.people.runs import back, correct, work
 from tests.toys import prompts_file, toy_model
 
@@ -42,10 +38,7 @@ def rewound_run(folder: Path) -> Path:
     model = toy_model(folder / "model")
     settings: Parts = {"model": str(model), "data": str(prompts_file(folder / "data"))}
     run = folder / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        # As the fixture `hurry` does it for the tests of people.
-        patch.setattr(watcher, "_CLOSING", 0.0)
-        patch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
+    with in_a_hurry():
         work(run, Person(stop_after=2, annotator=RAW), **settings, judge="human")
         correct(run, 1)
         work(run, Person(annotator="bea"))

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from onlinedpo.cli.main import cli
-from onlinedpo.engine import start, watcher
-from onlinedpo.engine.people.desk import Desk
 from onlinedpo.states.records import Completion, Sampled
 from tests.engine.runs import Scripted, prefers_first
-from tests.people.kit import Doubtful, Leaps, Parts, Person, nothing, on, taste
+from tests.people.kit import Doubtful, Parts, Person, in_a_hurry, nothing, on, taste
 from tests.people.runs import back, correct, pairs, standing, trained_on, work
 from tests.processes import killed, onlinedpo
 from tests.toys import EOS, prompts_file, toy_model
@@ -28,9 +25,7 @@ def parts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Parts]:
     """Model and data; as long as they are in use, nothing is waited for."""
     folder = tmp_path_factory.mktemp("toy")
     model, data = toy_model(folder / "model"), prompts_file(folder / "data")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher, "_CLOSING", 0.0)
-        patch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
+    with in_a_hurry():
         yield {"model": str(model), "data": str(data)}
 
 

@@ -143,24 +143,6 @@ def test_a_second_process_is_refused(toy: Path, tmp_path: Path) -> None:
     assert json.loads(onlinedpo("status", run, "--json").output)["state"] == "stopped"
 
 
-def test_a_damaged_journal_is_refused_by_file_and_byte(
-    toy: Path, tmp_path: Path
-) -> None:
-    """A flipped bit in the journal stops the run with code 5 and changes nothing."""
-    run = tmp_path / "run"
-    assert onlinedpo("run", run, "-c", toy).code == 0
-    segment = run / "journal" / "000001.odj"
-    data = bytearray(segment.read_bytes())
-    data[len(data) // 2] ^= 1
-    segment.write_bytes(data)
-
-    ended = onlinedpo("run", run)
-
-    assert ended.code == 5
-    assert f"{segment}: byte " in ended.output
-    assert segment.read_bytes() == data
-
-
 def test_a_run_that_has_lost_its_journal_is_not_begun_anew(
     toy: Path, tmp_path: Path
 ) -> None:

@@ -6,7 +6,6 @@ syncs and names, which is what a power cut goes by.
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from collections.abc import Callable, Iterator
@@ -168,12 +167,10 @@ def watched(fault: Fault | None = None, *, closing: bool = False) -> Iterator[Ca
         yield calls
 
 
-def failing(number: int) -> OSError:
-    """The error as the system raises it."""
-    return OSError(number, os.strerror(number))
-
-
-ERRORS = {name: getattr(errno, name) for name in ("EIO", "ENOSPC", "EDQUOT", "EINTR")}
+def failing(number: int, path: Path | None = None) -> OSError:
+    """The error as the system raises it: that of a descriptor names no file."""
+    names = [str(path)] if path else []
+    return OSError(number, os.strerror(number), *names)
 
 
 def _absolute(path: PathLike) -> Path:

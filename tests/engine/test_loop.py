@@ -21,7 +21,6 @@ from tests.engine.runs import (
     SMALL,
     Listener,
     Scripted,
-    Winner,
     always_a,
     by_text,
     opened,
@@ -50,22 +49,6 @@ def test_a_position_biased_judge_trains_nothing(
     assert "judge_system" in caught.value.hint
     assert steps(tmp_path) == []
     assert not [r for r in records(tmp_path) if isinstance(r, Label)]
-
-
-@pytest.mark.parametrize("answer", ["tie", None])
-def test_a_judge_that_decides_nothing_trains_nothing(
-    answer: Winner, parts: dict[str, Any], tmp_path: Path
-) -> None:
-    """Ties and failures are counted by name, and no side is picked for them."""
-    reason = "tie" if answer else "judge failed"
-    with (
-        pytest.raises(NothingToLearn, match=rf"\({reason}: \d+\)"),
-        opened(tmp_path, **parts) as run,
-    ):
-        run.judge = Scripted(lambda comparison, shown: answer)
-        train(run)
-
-    assert steps(tmp_path) == []
 
 
 def test_a_failed_verdict_never_becomes_a_label(

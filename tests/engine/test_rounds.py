@@ -32,9 +32,8 @@ from tests.engine.runs import (
     trained,
     unreliable,
 )
-from tests.journal.audited import in_a_hurry
 from tests.journal.forging import Forger
-from tests.people.kit import Person, Stages, answer, said
+from tests.people.kit import Person, Stages, answer, in_a_hurry, said
 from tests.people.runs import back, trained_on, work
 
 ROUND = {"pairs_per_round": 7, "iters": 6}

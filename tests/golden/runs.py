@@ -8,18 +8,14 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
-import pytest
 from click.testing import CliRunner
 
 from onlinedpo.cli.main import cli
-from onlinedpo.engine import start, watcher
 from onlinedpo.engine.judges.comparison import Comparison, Judge
 from onlinedpo.engine.loop import train
-from onlinedpo.engine.people.desk import Desk
 from onlinedpo.journal.reader import path_of, segments
 from onlinedpo.states.answers import Ask
 from onlinedpo.states.ledger import Ledger
@@ -28,7 +24,7 @@ from onlinedpo.states.records import Step, Verdict
 from onlinedpo.states.verdicts.parsing import letters
 from tests.engine.kit import LORA
 from tests.engine.runs import Listener, opened, steps
-from tests.people.kit import Leaps, Stages, answer, greater, read
+from tests.people.kit import Stages, answer, greater, in_a_hurry, read
 from tests.people.runs import back, drop, pairs
 from tests.toys import prompts_file, toy_model
 
@@ -55,18 +51,9 @@ def toys() -> None:
         file.write(json.dumps({"prompt": "Why? " * 100}) + "\n")
 
 
-@contextmanager
-def hurried() -> Iterator[None]:
-    """Let no run wait for what was saved to settle."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher, "_CLOSING", 0.0)
-        patch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
-        yield
-
-
 def go_on(run: Path, watch: Listener | None = None, /, **wanted: Any) -> None:
     """Begin a run or go on with it; its judge has moods."""
-    with hurried(), opened(run, watch or Listener(), **wanted) as open_run:
+    with in_a_hurry(), opened(run, watch or Listener(), **wanted) as open_run:
         if open_run.judge:
             open_run.judge = Moody(open_run.judge)
         with open_run.desk or nullcontext():

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
-from functools import partial
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from onlinedpo.engine import start, watcher
 from onlinedpo.engine.loop import train
-from onlinedpo.engine.people.desk import Desk
 from onlinedpo.engine.saving import publish
 from onlinedpo.states.answers import Ask, sides
 from onlinedpo.states.people.choices import shown_as
 from onlinedpo.states.records import Label, Side
 from tests.engine.runs import Listener, opened
 from tests.golden.runs import Moody
-from tests.people.kit import Leaps, Person, Stages, answer, nothing, on, said
+from tests.people.kit import Person, Stages, answer, in_a_hurry, nothing, on, said
 from tests.people.runs import back, correct, drop, pairs, those, work
 from tests.toys import prompts_file, toy_model
-
-
-@contextmanager
-def in_a_hurry() -> Iterator[None]:
-    """No run waits for what was saved to settle, nor for its watching to end."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher, "_CLOSING", 0.0)
-        patch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
-        yield
 
 
 def parts(place: Path, **more: Any) -> dict[str, Any]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from onlinedpo.journal import frames
 from onlinedpo.journal.reader import Reader, Tail
 from onlinedpo.journal.writer import Journal
+from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import Record
 from tests.states import facts
@@ -49,6 +51,16 @@ def two_segments(folder: Path, drops: int = 16, run: bytes = RUN) -> Batches:
     return list(chain(*parts))
 
 
+def reopened(folder: Path) -> Journal:
+    """A journal, taken up by its writer."""
+    return Journal.open(folder, {}, by_table)
+
+
+def standing(ledger: Ledger) -> dict[str, Any]:
+    """All that a ledger holds."""
+    return {name: value for name, value in vars(ledger).items() if name[0] != "_"}
+
+
 def recorded(folder: Path) -> list[Record]:
     """All records of a journal."""
     return list(Reader(folder).records())
@@ -84,10 +96,16 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*.odj"))}
 
 
-def put(folder: Path, contents: Mapping[str, bytes]) -> None:
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file's bytes, of whatever kind and however deep it lies."""
+    found = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
+
+
+def put(folder: Path, segments: Mapping[str, bytes]) -> None:
     """Let the folder hold these segments and nothing else of a journal."""
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.iterdir():
         path.unlink()
-    for name, data in contents.items():
+    for name, data in segments.items():
         (folder / name).write_bytes(data)

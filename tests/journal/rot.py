@@ -10,12 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from onlinedpo.journal import codec
+from onlinedpo.journal import codec, snapshot
 from onlinedpo.journal.frames import SEGMENT_SIZE
 from onlinedpo.journal.reader import Reader
-from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
-from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import TailCut
 from tests.journal import kit
 from tests.states import facts
@@ -82,16 +80,15 @@ class Original:
         """It is refused, naming file and byte, and nothing at all is changed."""
         path = self.folder / name
         path.write_bytes(data)
-        for taking in (payloads, _opened) if by_writer else (payloads,):
+        for taking in (payloads, kit.reopened) if by_writer else (payloads,):
             with pytest.raises(JournalDamaged) as caught:
                 taking(self.folder)
             told = _NAMED.search(str(caught.value))
             assert told, caught.value
             assert (told[1], int(told[2])) == where, caught.value
         if by_writer:
-            assert path.read_bytes() == data
-            assert set(kit.files(self.folder)) == set(self.contents)
-            assert not list((self.run / "quarantine").glob("*"))
+            assert kit.files(self.folder) == {**self.contents, name: data}
+            assert not (self.run / "quarantine").exists()
         path.write_bytes(self.contents[name])
 
     def recovered(self, data: bytes, end: int, whole: int) -> None:
@@ -103,17 +100,17 @@ class Original:
         """
         kit.put(self.folder, {**self.contents, LAST: data})
         torn = data[end:]
-        with _opened(self.folder) as journal:
+        with kit.reopened(self.folder) as journal:
             cuts = journal.cuts
         assert [self._as_told(cut, end, torn) for cut in cuts] == [True] * bool(torn)
-        after = self._bytes()
+        after = kit.contents(self.run)
         assert after[f"journal/{LAST}"] == data[:end]
         assert (len(after["journal/000003.odj"]) == SEGMENT_SIZE) == (not torn)
-        with _opened(self.folder) as journal:
+        with kit.reopened(self.folder) as journal:
             assert journal.cuts == []
             more = facts.dropped(journal.ledger.next_ticket)
             journal.append([more])
-        later = self._bytes()
+        later = kit.contents(self.run)
         assert {*later} - {*after} == {"journal/000004.odj"}
         assert {name: later[name] for name in after} == after
         told = [codec.encode(cuts)] if cuts else []
@@ -129,10 +126,6 @@ class Original:
         assert cut.sha256 == hashlib.sha256(torn).hexdigest()
         assert cut.kept_as == f"quarantine/{kept.name}"
         return (cut.segment, cut.offset, cut.size) == (2, end, len(torn))
-
-    def _bytes(self) -> dict[str, bytes]:
-        files = sorted(path for path in self.run.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.run)): path.read_bytes() for path in files}
 
     # -- every cut, every change -----------------------------------------------------
 
@@ -169,6 +162,22 @@ class Original:
                     yield
 
 
+def harmed_snapshots(folder: Path, harms: Iterable[bytes], *, every: int) -> int:
+    """Put each in a journal's snapshot's place; none is used.  How many there were.
+
+    That the journal adds up to the same is looked at one in so many times.
+    """
+    path, expected = folder / snapshot.NAME, kit.standing(Reader(folder).fold())
+    assert snapshot.read(folder)
+    tried = 0
+    for tried, data in enumerate(harms, start=1):
+        path.write_bytes(data)
+        assert snapshot.read(folder) is None
+        if tried % every == 0:
+            assert kit.standing(snapshot.fold(folder)) == expected
+    return tried
+
+
 def payloads(folder: Path) -> tuple[list[bytes], bool]:
     """Every payload of a journal, as bytes, and whether a torn tail was told."""
     reader = Reader(folder)
@@ -182,7 +191,3 @@ def starts(path: Path) -> list[int]:
     for frame in kit.spans(path).frames:
         ends.append(ends[-1] + len(frame))
     return ends
-
-
-def _opened(folder: Path) -> Journal:
-    return Journal.open(folder, {}, by_table)

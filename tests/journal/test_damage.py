@@ -203,22 +203,6 @@ def test_a_frame_may_be_as_large_as_the_limit_and_no_larger(quick: Path) -> None
     assert isinstance(short, frames.Broken) and short.why == "the frame is cut short"
 
 
-def test_the_writer_refuses_damage_and_leaves_all_as_it_is(tmp_path: Path) -> None:
-    """Opening a damaged journal changes no byte, and gives the lock back."""
-    folder = tmp_path / "run" / "journal"
-    kit.two_segments(folder, drops=2)
-    path = folder / "000002.odj"
-    data = bytearray(path.read_bytes())
-    data[200] ^= 1
-    path.write_bytes(data)
-    before = kit.files(folder)
-    for _ in range(2):
-        with pytest.raises(JournalDamaged, match=r"000002.odj: byte 88: frame 8"):
-            Journal.open(folder, {}, by_table)
-        assert kit.files(folder) == before
-    assert not (tmp_path / "run" / "quarantine").exists()
-
-
 def test_an_anchor_speaks_for_the_last_frame_too(original: Original) -> None:
     """With one, rot in the very last frame is refused like anywhere else."""
     ends = {f.number: f.chain for _, f in Reader(original.folder).whole_frames()}

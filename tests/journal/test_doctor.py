@@ -36,12 +36,6 @@ def make(run: Path, run_id: bytes = kit.RUN) -> Path:
     return run
 
 
-def contents(run: Path) -> dict[str, bytes]:
-    """Every file of a run."""
-    files = sorted(path for path in run.rglob("*") if path.is_file())
-    return {str(path.relative_to(run)): path.read_bytes() for path in files}
-
-
 def told(diagnosis: Diagnosis) -> str:
     """All that was found, in one text."""
     return "\n".join(
@@ -57,9 +51,9 @@ def can_go_on(diagnosis: Diagnosis) -> bool:
 
 def diagnosed(run: Path, *says: str, stops: bool) -> Diagnosis:
     """What the doctor finds, who must say this, and leave all as it is."""
-    before = contents(run)
+    before = kit.contents(run)
     diagnosis = examine(run)
-    assert contents(run) == before
+    assert kit.contents(run) == before
     for words in says:
         assert words in told(diagnosis), told(diagnosis)
     assert can_go_on(diagnosis) != stops
@@ -242,15 +236,15 @@ def test_whatever_the_damage_the_doctor_is_right(quick: Path, part: int) -> None
         [[facts.dropped(1)]],
     ]
     kit.write(quick / "elsewise" / "journal", parts)
-    others = [contents(f) for f in (clean, foreign, quick / "elsewise")]
+    others = [kit.contents(f) for f in (clean, foreign, quick / "elsewise")]
     for seed in range(part * 30, part * 30 + 30):
         chance = random.Random(seed)
         run = shutil.copytree(clean, quick / "run")
         for _ in range(chance.choice([1, 1, 2, 4])):
             damage.spoil(run, others, chance)
-        before = contents(run)
+        before = kit.contents(run)
         diagnosis = examine(run)
-        assert contents(run) == before
+        assert kit.contents(run) == before
         if any((run / "journal").glob("*.odj")):
             assert can_go_on(diagnosis) == opens(run), (seed, told(diagnosis))
         shutil.rmtree(run)

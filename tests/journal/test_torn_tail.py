@@ -10,9 +10,7 @@ import pytest
 
 from onlinedpo.journal import frames
 from onlinedpo.journal.frames import SEGMENT_SIZE
-from onlinedpo.journal.writer import Journal
 from onlinedpo.states.errors import JournalDamaged
-from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import Record, TailCut
 from tests.conftest import Count
 from tests.journal import kit
@@ -23,11 +21,6 @@ from tests.states import facts
 def flat(batches: kit.Batches) -> list[Record]:
     """The records of these frames."""
     return [record for batch in batches for record in batch]
-
-
-def reopened(folder: Path) -> Journal:
-    """The journal, taken up by its writer."""
-    return Journal.open(folder, {}, by_table)
 
 
 @pytest.fixture
@@ -139,7 +132,7 @@ def test_a_torn_frame_may_hold_what_was_a_journal(tmp_path: Path) -> None:
     folder = tmp_path / "run" / "journal"
     kit.two_segments(folder, drops=1)
     copy = b"".join(kit.files(folder).values())
-    with reopened(folder) as journal:
+    with kit.reopened(folder) as journal:
         journal.append([facts.kept(raw=copy)])
         journal.append([facts.kept(raw=b"")])
     path = folder / "000003.odj"
@@ -196,7 +189,7 @@ def test_the_first_frame_can_be_torn_too(tmp_path: Path) -> None:
     kit.write(folder, [[[facts.run_opened()]]])
     path = folder / "000001.odj"
     path.write_bytes(path.read_bytes()[:-1])
-    with reopened(folder) as journal:
+    with kit.reopened(folder) as journal:
         assert journal.ledger.opened is None
         journal.append([facts.run_opened()])
     cut, opened = kit.recorded(folder)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
 
 import pytest
 
-from onlinedpo.engine import start, watcher
-from onlinedpo.engine.people.desk import Desk
-from tests.people.kit import Leaps, Parts
+from tests.people.kit import Parts, in_a_hurry
 from tests.toys import prompts_file, toy_model
 
 
@@ -37,7 +35,7 @@ def human(parts: Parts) -> Parts:
 
 
 @pytest.fixture
-def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+def hurry() -> Iterator[None]:
     """Let no run wait for what was saved to settle, nor for its watching to end."""
-    monkeypatch.setattr(watcher, "_CLOSING", 0.0)
-    monkeypatch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
+    with in_a_hurry():
+        yield

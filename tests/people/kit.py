@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from math import log
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from onlinedpo.engine import start, watcher
 from onlinedpo.engine.judges.comparison import Comparison
+from onlinedpo.engine.people.desk import Desk
 from onlinedpo.states.answers import Ask, sides
 from onlinedpo.states.people import label_file
 from onlinedpo.states.people.choices import shown_as
 from onlinedpo.states.records import Sampled, Shown, Side, Verdict
 from onlinedpo.states.visible import visible
-from tests.engine.runs import (
-    Listener,
-    Scripted,
-    Winner,
-)
+from tests.engine.runs import Listener, Scripted, Winner
 
 PATIENCE = 20.0
 """Seconds without a new answer after which a person leaves, so that no test hangs."""
@@ -41,6 +43,15 @@ class Leaps:
         """The time."""
         self.now += 6.0
         return self.now
+
+
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """No run waits for what was saved to settle, nor for its watching to end."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(watcher, "_CLOSING", 0.0)
+        patch.setattr(start, "Desk", partial(Desk, clock=Leaps()))
+        yield
 
 
 # -- people ----------------------------------------------------------------------

@@ -15,6 +15,7 @@ from onlinedpo.states.records import Label, Record, Step, Vote
 from tests.engine.runs import Listener, steps
 from tests.golden.runs import SHORT, Everybody, go_on, toys, working_in
 from tests.journal import damage
+from tests.journal.kit import contents
 from tests.people.runs import standing, those
 
 ENOUGH = 20
@@ -168,9 +169,8 @@ class Asked(Everybody):
 def test_the_old_run_is_as_it_was(judged: Path, new: Path, tmp_path: Path) -> None:
     """Nothing in it is touched, and the new one has no part of it."""
     run = damaged(judged, Step, 1, tmp_path)
-    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    before = contents(run)
     salvaged(run, new)
     go_on(new)
-    after = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
-    assert after == before
+    assert contents(run) == before
     assert len(steps(new)) == 4

@@ -13,6 +13,7 @@ from pathlib import Path
 import mlx.core as mx
 
 from tests.engine.scorers import reweighed, toy_reward, weights_of
+from tests.tables.errors import Told, told
 from tests.toys import SPECIALS, prompts_file, toy_model
 
 FUNCTIONS = '''
@@ -55,6 +56,9 @@ def longest(completions, **kwargs):
 '''
 
 NEVER = "<|never|>"
+
+MOST_BYTES = 2_000_000
+"""What a file may grow to: far more than any of these runs needs."""
 
 
 class Parts:
@@ -195,3 +199,14 @@ def _changed(file: Path, **entries: object) -> None:
     """Give a JSON file other entries."""
     content = json.loads(file.read_text())
     file.write_text(json.dumps({**content, **entries}))
+
+
+def begun(run: Path, *more: str | Path) -> Told:
+    """Begin a run, or take it up; each fact of it follows from those before it."""
+    ended = told([*map(str, ("run", run, "--no-wait", *more))], MOST_BYTES)
+    assert "Traceback" not in ended.message + ended.rest
+    assert ended.code == 0 or (ended.message and ended.hint), ended
+    if run.exists():
+        audited = told(["audit", str(run)])
+        assert audited.code == 0, audited
+    return ended

@@ -40,10 +40,6 @@ class Case:
     begins: bool = True
     """Whether there is a run folder afterwards."""
 
-    def given(self, parts: Parts) -> dict[str, Any]:
-        """The settings, with the parts in place."""
-        return {k: _filled(v, parts) for k, v in {**USUAL, **self.settings}.items()}
-
 
 def refused(name: str, says: str, **settings: Any) -> Case:
     """One that is not begun."""
@@ -57,7 +53,8 @@ def diverges(name: str, says: str, **settings: Any) -> Case:
 
 def barren(name: str, reason: str, **settings: Any) -> Case:
     """One that gives up after so many batches without a label."""
-    says = rf"^20 batches in a row gave no label \({reason}: \d+"
+    why = rf"\({reason}: \d+(, identical: \d+)?\)$"
+    says = rf"^20 batches in a row gave no label {why}"
     return Case(name, 8, says, settings)
 
 
@@ -69,6 +66,11 @@ def waits(name: str, says: str, **settings: Any) -> Case:
 def learns(name: str, says: str = "finished: 2 of 2 steps", **settings: Any) -> Case:
     """One that goes its way in spite of all."""
     return Case(name, 0, says, settings, steps=2)
+
+
+def given(settings: Mapping[str, Any], parts: Parts) -> dict[str, Any]:
+    """These settings and the usual ones, with the parts in place."""
+    return {k: _filled(v, parts) for k, v in {**USUAL, **settings}.items()}
 
 
 def _filled(value: Any, parts: Parts) -> Any:

@@ -17,20 +17,10 @@ import pytest
 from onlinedpo.engine.fruitless import MOST
 from onlinedpo.states.records import ProcessStarted, Sampled, Step
 from tests.conftest import Count
-from tests.crash.degenerate.degenerate import FUNCTIONS, Parts
-from tests.crash.degenerate.degenerate_cases import CASES, MORE, Case
+from tests.crash.degenerate.degenerate import FUNCTIONS, Parts, begun
+from tests.crash.degenerate.degenerate_cases import CASES, MORE, Case, given
 from tests.engine.runs import records, steps
 from tests.engine.scorers import module
-from tests.tables.errors import Told, told
-
-MOST_BYTES = 2_000_000
-"""What a file may grow to: far more than any of these runs needs."""
-
-
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    """Models and data."""
-    return Parts(tmp_path_factory.mktemp("parts"))
 
 
 @pytest.mark.parametrize(
@@ -47,7 +37,7 @@ def test_a_run_that_cannot_learn_says_so(
     taken, and the number of batches without a step is bounded.
     """
     run, file = tmp_path / "run", tmp_path / "settings.json"
-    file.write_text(json.dumps(case.given(parts)))
+    file.write_text(json.dumps(given(case.settings, parts)))
     with module(tmp_path / "here", FUNCTIONS, "dull"):
         first = begun(run, "-c", file)
         assert first.code == case.code, first
@@ -64,18 +54,8 @@ def test_a_run_that_cannot_learn_says_so(
     count("degenerate runs", 1)
 
 
-def begun(run: Path, *more: str | Path) -> Told:
-    """Begin a run, or take it up."""
-    ended = told([*map(str, ("run", run, "--no-wait", *more))], MOST_BYTES)
-    assert "Traceback" not in ended.message + ended.rest
-    assert ended.code == 0 or (ended.message and ended.hint), ended
-    return ended
-
-
 def must_be_sound(run: Path, case: Case) -> None:
-    """Every fact follows from those before it; nothing was trained but in steps."""
-    audited = told(["audit", str(run)])
-    assert audited.code == 0, audited
+    """Nothing was trained but in steps, and not for ever tried."""
     assert len(steps(run)) == case.steps
     assert (run / "adapters").exists() == bool(case.steps)
     assert bool([*(run / "checkpoints").iterdir()]) == bool(case.steps)

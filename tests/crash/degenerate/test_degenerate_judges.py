@@ -19,8 +19,8 @@ from onlinedpo.engine.fruitless import MOST
 from onlinedpo.engine.judges import server as servers
 from onlinedpo.states.records import Label
 from tests.conftest import Count
-from tests.crash.degenerate.degenerate import Parts
-from tests.crash.degenerate.degenerate_cases import Case
+from tests.crash.degenerate.degenerate import Parts, begun
+from tests.crash.degenerate.degenerate_cases import given
 from tests.engine.runs import records, steps
 from tests.engine.stub import (
     Answer,
@@ -34,7 +34,6 @@ from tests.engine.stub import (
     refuses,
     says,
 )
-from tests.tables.errors import Told, told
 
 ATTEMPTS, RETRIES, BATCH = 2, 1, 1
 AWAY = ATTEMPTS * 2 * BATCH
@@ -43,7 +42,6 @@ BATCHES = MOST + 1
 """One was under way."""
 BABBLE = (1 + RETRIES) * 2 * BATCH * BATCHES
 SILENT = "no answer within 0.2 s"
-MOST_BYTES = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -124,12 +122,6 @@ MORE = [
 ]
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    """Models and data."""
-    return Parts(tmp_path_factory.mktemp("parts"))
-
-
 @pytest.fixture
 def stub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stub]:
     """A server, tried again without a pause."""
@@ -155,14 +147,14 @@ def test_a_server_of_no_use_labels_nothing_and_is_not_asked_for_ever(
         "max_completion_length": 6,
     }
     run, file = tmp_path / "run", tmp_path / "settings.json"
-    file.write_text(json.dumps(Case("", 0, "", settings).given(parts)))
+    file.write_text(json.dumps(given(settings, parts)))
     # Only what is never answered in time is given little of it.
     hurry = ["--judge-timeout", "0.2"] if SILENT in trouble.says else []
     free = threading.Event()
     try:
         # It answers when it is tried, before the run begins, and then is away.
         stub.script = lambda call: by_text(call) if not call.number else refuses(503)
-        assert begun(run, "-c", str(file)).code == 9
+        assert begun(run, "-c", file).code == 9
         stub.script = lambda call: trouble.answer(call, free)
         for times in (1, 2):
             ended = begun(run, *hurry)
@@ -178,13 +170,3 @@ def test_a_server_of_no_use_labels_nothing_and_is_not_asked_for_ever(
     assert back.code == 0, back
     assert len(steps(run)) == 2
     count("degenerate runs", 1)
-
-
-def begun(run: Path, *more: str) -> Told:
-    """Begin a run, or take it up; its journal is sound afterwards."""
-    ended = told(["run", str(run), *more], MOST_BYTES)
-    assert "Traceback" not in ended.message + ended.rest
-    assert ended.code == 0 or (ended.message and ended.hint), ended
-    audited = told(["audit", str(run)])
-    assert audited.code == 0, audited
-    return ended

@@ -207,16 +207,11 @@ def answered(run: Path, choice: int) -> dict[str, str]:
 
 
 def test_two_copies_that_both_go_on_do_not_take_answers_to_each_others_pairs(
-    place: Path,
+    place: Path, flags: tuple[str, ...]
 ) -> None:
     """They bear one id; but once they differ, so do the names of their pairs."""
     one, two = place / "one", place / "two"
-    model, data = str(place / "model"), str(place / "data")
-    settings = (
-        *("--model", model, "--data", data, "--judge", "human", "--iters", "3"),
-        *("--batch-size", "2", "--max-completion-length", "4", "--val-prompts", "0"),
-        *("--learning-rate", "1e-2"),
-    )
+    settings = (*flags, "--judge", "human", "--learning-rate", "1e-2")
     assert onlinedpo("run", one, *settings, "--no-wait").code == 3
     shutil.copytree(one, two)
     for run, choice in ((one, 1), (two, 2)):

@@ -20,7 +20,7 @@ from onlinedpo.journal.audit.auditing import audit
 from tests import starter
 from tests.conftest import Count
 from tests.processes import LINKS, final_bytes, onlinedpo
-from tests.toys import prompts_file, toy_model
+from tests.toys import toy_flags
 
 
 def alone(script: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -54,23 +54,34 @@ TOO_SMALL = ("size=4k", "size=8k", "size=64m,nr_inodes=2", "size=64m,nr_inodes=4
 
 
 @pytest.fixture(scope="module")
-def flags(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """A short run on a toy."""
-    folder = tmp_path_factory.mktemp("toy")
-    model = str(toy_model(folder / "model", opinionated=True))
-    data = str(prompts_file(folder / "data", 10, held_out=2))
-    parts = ["--model", model, "--judge", model, "--data", data, "--judge-orders", "1"]
-    size = ["--iters", "4", "--batch-size", "2", "--max-completion-length", "8"]
-    return [*parts, *size, "--save-every", "1"]
+def settings(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
+    """A short run on a toy, which writes what these disks have no room for."""
+    return toy_flags(
+        tmp_path_factory.mktemp("toy"),
+        held_out=2,
+        iters=4,
+        batch_size=2,
+        max_completion_length=8,
+        save_every=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def undisturbed(
+    settings: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The run with these settings, for which there was room."""
+    run = tmp_path_factory.mktemp("undisturbed") / "run"
+    ended = onlinedpo("run", run, *settings)
+    assert ended.code == 0, ended.output
+    return run
 
 
 @own_mounts
 def test_what_is_read_only_is_told_before_a_model_is_loaded(
-    flags: list[str], tmp_path: Path
+    settings: tuple[str, ...], undisturbed: Path, tmp_path: Path
 ) -> None:
     """A new run there, and one that lies there; it can be looked at."""
-    run = tmp_path / "run"
-    assert onlinedpo("run", run, *flags).code == 0
     script = """
     at=$1 run=$2; shift 2; mkdir $at; mount -t tmpfs tmpfs $at
     cp -r $run $at/run; mount -o remount,ro $at
@@ -80,7 +91,7 @@ def test_what_is_read_only_is_told_before_a_model_is_loaded(
     odpo runs $at
     """
 
-    done = alone(script, tmp_path / "disk", run, *flags)
+    done = alone(script, tmp_path / "disk", undisturbed, *settings)
 
     assert [x for x in done.stdout.split("\n") if x.startswith("code ")] == [
         *("code 11", "code 11", "code 0")
@@ -95,11 +106,13 @@ def test_what_is_read_only_is_told_before_a_model_is_loaded(
 @pytest.mark.slow
 @pytest.mark.parametrize("room", ROOMS)
 def test_a_run_on_a_full_disk_goes_on_when_there_is_space(
-    room: str, flags: list[str], tmp_path: Path, count: Count
+    room: str,
+    settings: tuple[str, ...],
+    undisturbed: Path,
+    tmp_path: Path,
+    count: Count,
 ) -> None:
     """It says so and leaves with 11; with space again it ends with the same bytes."""
-    whole = tmp_path / "whole"
-    assert onlinedpo("run", whole, *flags).code == 0
     script = """
     at=$1 room=$2 out=$3; shift 3; mkdir $at; mount -t tmpfs -o $room tmpfs $at
     odpo run $at/run "$@" > /dev/null; echo "code $?"
@@ -109,13 +122,13 @@ def test_a_run_on_a_full_disk_goes_on_when_there_is_space(
     cp -r $at/run $out
     """
 
-    done = alone(script, tmp_path / "disk", room, tmp_path / "run", *flags)
+    done = alone(script, tmp_path / "disk", room, tmp_path / "run", *settings)
 
     lines = done.stdout.split()
     assert lines[:2] == ["code", "11"] and lines[-2:] == ["code", "0"], done.stderr
     assert ("begun" in lines) == (room not in TOO_SMALL), "or nothing is left"
     assert "Traceback" not in done.stderr
-    assert final_bytes(tmp_path / "run") == final_bytes(whole)
+    assert final_bytes(tmp_path / "run") == final_bytes(undisturbed)
     count("full disks", 1)
 
 
@@ -139,6 +152,23 @@ cp -r $at/run $out
 """A run that waits for a person, and the person: until there is no room, and on."""
 
 
+@pytest.fixture(scope="module")
+def by_people(settings: tuple[str, ...]) -> tuple[str, ...]:
+    """The same, judged by people; TensorBoard's files are written beside it."""
+    return (*settings, "--judge", "human", "--report-to", "tensorboard")
+
+
+@pytest.fixture(scope="module")
+def labelled(
+    by_people: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What a run leaves for which there was room."""
+    folder = tmp_path_factory.mktemp("labelled")
+    done = alone(PEOPLE, folder / "disk", "size=64m", folder / "run", *by_people)
+    assert done.stdout.split("full")[0].split()[-2:] == ["run", "0"], done.stderr
+    return final_bytes(folder / "run")
+
+
 @own_mounts
 @pytest.mark.slow
 @pytest.mark.parametrize(
@@ -149,21 +179,21 @@ cp -r $at/run $out
     ],
 )
 def test_people_label_on_a_full_disk_and_go_on_when_there_is_space(
-    room: str, flags: list[str], tmp_path: Path, count: Count
+    room: str,
+    by_people: tuple[str, ...],
+    labelled: dict[str, str],
+    tmp_path: Path,
+    count: Count,
 ) -> None:
     """No answer is lost that was said to be saved; TensorBoard's files are there."""
-    settings = [*flags, "--judge", "human", "--report-to", "tensorboard"]
-    whole = alone(PEOPLE, tmp_path / "a", "size=64m", tmp_path / "whole", *settings)
-    assert whole.stdout.split("full")[0].split()[-2:] == ["run", "0"], whole.stderr
-
-    done = alone(PEOPLE, tmp_path / "b", room, tmp_path / "run", *settings)
+    done = alone(PEOPLE, tmp_path / "disk", room, tmp_path / "run", *by_people)
 
     small, after = done.stdout.split("full")
     # What fails of TensorBoard is told, and the run goes on.
     assert small.split()[-1] == "11" or "tensorboard failed" in done.stdout, done.stderr
     assert after.split()[-2:] == ["run", "0"], done.stderr
     assert "Traceback" not in done.stderr
-    assert final_bytes(tmp_path / "run") == final_bytes(tmp_path / "whole")
+    assert final_bytes(tmp_path / "run") == labelled
     audit(tmp_path / "run")
     count("full disks", 1)
 
@@ -192,20 +222,23 @@ def limited(size: int, *arguments: str) -> None:
     ],
 )
 def test_a_limit_on_the_size_of_files_is_told_and_loses_nothing(
-    size: int, flags: list[str], tmp_path: Path, count: Count
+    size: int,
+    settings: tuple[str, ...],
+    undisturbed: Path,
+    tmp_path: Path,
+    count: Count,
 ) -> None:
     """One clear message and code 11; without the limit the run goes on."""
-    run, whole, said = tmp_path / "run", tmp_path / "whole", tmp_path / "said"
-    assert onlinedpo("run", whole, *flags).code == 0
-    process = starter.child_of(limited, size, str(said), "run", str(run), *flags)
+    run, said = tmp_path / "run", tmp_path / "said"
+    process = starter.child_of(limited, size, str(said), "run", str(run), *settings)
     process.join(600)
     text = said.read_text()
     assert process.exitcode == (0 if size >= 200_000 else 11), text
     assert "Traceback" not in text
     # What is said is in a file as well, which may be the one that is too long.
     assert text.count("onlinedpo: ") == (size < 200_000) or len(text) >= size
-    ended = onlinedpo("run", run, *flags)
+    ended = onlinedpo("run", run, *settings)
     assert ended.code == 0, ended.output
-    assert final_bytes(run) == final_bytes(whole)
+    assert final_bytes(run) == final_bytes(undisturbed)
     audit(run)
     count("limits on the size of files", 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -13,8 +14,6 @@ from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.errors import StorageError
 from tests import starter
 from tests.conftest import Count
-from tests.processes import onlinedpo
-from tests.toys import prompts_file, toy_model
 
 NOISY = """
 import os
@@ -26,24 +25,12 @@ def longer(prompts, completions):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a finished run, its model, its data, and a noisy judge."""
-    folder = tmp_path_factory.mktemp("toy")
-    toy_model(folder / "model", opinionated=True)
-    prompts_file(folder / "data", 10)
+def place(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a finished run, and a noisy judge."""
+    folder = tmp_path_factory.mktemp("place")
+    shutil.copytree(whole, folder / "run")
     (folder / "noisy.py").write_text(NOISY)
-    assert onlinedpo("run", folder / "run", *flags(folder, "model")).code == 0
     return folder
-
-
-def flags(place: Path, judge: str) -> tuple[str, ...]:
-    """The settings of a short run."""
-    judge = judge if ":" in judge else str(place / judge)
-    return (
-        *("--model", str(place / "model"), "--data", str(place / "data")),
-        *("--judge", judge, "--judge-orders", "1", "--iters", "2"),
-        *("--batch-size", "2", "--max-completion-length", "4", "--val-prompts", "0"),
-    )
 
 
 def to_full() -> None:
@@ -132,9 +119,11 @@ def test_without_standard_streams_a_command_does_its_work(
     count("commands whose output went astray", 1)
 
 
-def test_what_libraries_print_never_goes_into_a_run(place: Path) -> None:
+def test_what_libraries_print_never_goes_into_a_run(
+    place: Path, flags: tuple[str, ...]
+) -> None:
     """Where the streams are closed, no file of a run takes their numbers."""
-    noisy = flags(place, "python:noisy:longer")
+    noisy = (*flags, "--judge", "python:noisy:longer")
     code, said = sent(place, "nowhere", "run", "quiet", *noisy)
     assert (code, said) == (0, "")
     audit(place / "quiet")

@@ -20,7 +20,6 @@ from onlinedpo.states.errors import StorageError
 from tests.conftest import Count
 from tests.journal import kit
 from tests.processes import LINKS, final_bytes, onlinedpo
-from tests.toys import prompts_file, toy_model
 
 EVERYWHERE = ("fsync", "fdatasync", "rename", "mkdir", "unlink", "link", "ftruncate")
 """Calls that nothing but a run's files are given to."""
@@ -123,18 +122,11 @@ class Toy:
 
 
 @pytest.fixture(scope="module")
-def toy(tmp_path_factory: pytest.TempPathFactory) -> Toy:
+def toy(
+    flags: tuple[str, ...], whole: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Toy:
     """Three steps: whole, about to begin, with a torn tail, and to be rewound."""
-    folder = tmp_path_factory.mktemp("toy")
-    model = str(toy_model(folder / "model", opinionated=True))
-    data = str(prompts_file(folder / "data", 10))
-    flags = (
-        *("--model", model, "--judge", model, "--data", data, "--judge-orders", "1"),
-        *("--iters", "3", "--batch-size", "2", "--max-completion-length", "4"),
-        *("--save-every", "1", "--val-prompts", "0"),
-    )
-    whole, torn = folder / "whole", folder / "torn"
-    assert onlinedpo("run", whole, *flags).code == 0
+    torn = tmp_path_factory.mktemp("toy") / "torn"
     assert onlinedpo("run", torn, *flags, crash="journal.append@6").code < 0
     segment = torn / "journal" / "000001.odj"
     segment.write_bytes(segment.read_bytes()[:-9])

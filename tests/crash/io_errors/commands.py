@@ -8,11 +8,11 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, nullcontext, redirect_stderr, redirect_stdout
+from collections.abc import Callable, Collection, Iterable
+from contextlib import nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 
@@ -20,10 +20,9 @@ from onlinedpo.cli import progress
 from onlinedpo.cli.main import main
 from onlinedpo.cli.progress import Progress
 from onlinedpo.journal import manifest
-from onlinedpo.journal.writer import Journal
 from onlinedpo.states.records import Record, Step, Vote
-from tests.crash.calls import watched
 from tests.crash.io_errors.failing import Nth, NthRead
+from tests.crash.power_cuts.scenario import Appended, noted
 from tests.journal import kit
 from tests.people.kit import answer, greater, read
 from tests.processes import final_bytes
@@ -44,21 +43,23 @@ class Ended:
     """What a person saved, by the name of the file in todo/ or inbox/."""
 
 
-def command(
-    *arguments: str | Path, fault: Nth | None = None, reads: NthRead | None = None
-) -> Ended:
+Fault = TypeVar("Fault", bound=Nth | NthRead)
+
+
+def command(*arguments: str | Path, fault: Nth | NthRead | None = None) -> Ended:
     """Run the command line; somebody answers all label files meanwhile.
 
     Every third answer is dropped into the inbox, the others are saved in todo/.
     """
     ended = Ended(0, "", "")
+    reads = fault if isinstance(fault, NthRead) else None
+    changes = fault if isinstance(fault, Nth) else None
     out, err = io.StringIO(), io.StringIO()
     with (
         pytest.MonkeyPatch.context() as patch,
         redirect_stdout(out),
         redirect_stderr(err),
-        watched(fault, closing=bool(fault and fault.how == "close")),
-        _acknowledging(patch, ended.acknowledged),
+        noted(changes, closing=bool(changes and changes.closing)) as calls,
         reads.patched() if reads else nullcontext(),
     ):
         patch.setattr(sys, "argv", ["onlinedpo", *map(str, arguments)])
@@ -71,19 +72,10 @@ def command(
             # As the interpreter would show it.
             ended.code, ended.err = 1, f"Traceback: {error!r}"
     ended.out, ended.err = out.getvalue(), ended.err + err.getvalue()
+    for _, what in calls.marks:
+        if isinstance(what, Appended):
+            ended.acknowledged.extend(what.records)
     return ended
-
-
-@contextmanager
-def _acknowledging(patch: pytest.MonkeyPatch, kept: list[Record]) -> Iterator[None]:
-    append = Journal.append
-
-    def appended(self: Journal, batch: Sequence[Record]) -> None:
-        append(self, batch)
-        kept.extend(batch)
-
-    patch.setattr(Journal, "append", appended)
-    yield
 
 
 def _answering(saved: dict[str, bytes], reads: NthRead | None) -> type[Progress]:
@@ -185,9 +177,24 @@ def outcome(folder: Path) -> dict[str, Any]:
     return {**final_bytes(folder), "config": config, "steps": taken}
 
 
-def sweep(tried: Callable[[int], bool], *, first: int = 1, by: int = 1) -> int:
-    """Try n = first, first + by, ... until no fault fires; returns how many fired."""
-    n, fired = first, 0
-    while tried(n):
-        n, fired = n + by, fired + 1
+def sweep(
+    faults: Iterable[Fault],
+    given: Callable[[Fault], Ended],
+    holds: Callable[[Fault, Ended], None],
+) -> int:
+    """Try faults until one does not fire; returns how many did.
+
+    `given` has a command meet a fault, and `holds` asserts what must hold after it.
+    """
+    fired = 0
+    for fault in faults:
+        ended = given(fault)
+        if not fault.fired:
+            break
+        try:
+            holds(fault, ended)
+        except AssertionError as error:
+            error.add_note(f"{fault}\n{ended.out}{ended.err}")
+            raise
+        fired += 1
     return fired

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.crash.calls import Call
+from tests.crash.calls import Call, failing
 
 CHANGES = {
     "EIO": errno.EIO,
@@ -31,6 +31,10 @@ READS = {
 SHORT = "short"
 """A write takes only half of its bytes; with "for good" all later ones fail."""
 CTRL_C = "Ctrl-C"
+
+NEVER = 10**9
+EACH = range(1, NEVER)
+"""Which call fails, one after the other; a slice takes some of them."""
 
 _NAMED = ("create", "open", "mkdir", "rmdir", "unlink", "rename", "link")
 _ROOM = ("create", "write", "mkdir", "link", "sync")
@@ -53,6 +57,28 @@ class Nth:
         """Whether so many calls were made."""
         return self.counted >= self.n
 
+    @property
+    def closing(self) -> bool:
+        """Whether it concerns calls that close, too."""
+        return self.how == "close"
+
+    @property
+    def codes(self) -> set[int]:
+        """The exit codes with which a command may leave."""
+        if self.how == CTRL_C:
+            return {130}
+        if self.how == SHORT and not self.lasting:
+            return {0}
+        # A labels folder that fails is waited for, until somebody leaves.
+        waited = {130} if self.lasting else set()
+        # No error of a disk: Python makes such a call again by itself.
+        return {0, 11} | waited | ({1} if self.how == "EINTR" else set())
+
+    def __str__(self) -> str:
+        """As a failing test shows it: with the first call that failed."""
+        what = next((str(call) for call, through in self.calls if not through), "")
+        return f"{self.how}{' for good' * self.lasting} from call {self.n}: {what}"
+
     def __call__(self, call: Call) -> BaseException | int | None:
         """What becomes of a call."""
         outcome = self._outcome(call) if self._concerns(call) else None
@@ -73,12 +99,7 @@ class Nth:
         if self.how == SHORT and self.counted == self.n:
             return len(call.data) // 2
         number = CHANGES.get(self.how, errno.ENOSPC)
-        return error(number, call.path if call.name in _NAMED else None)
-
-    @property
-    def what(self) -> str:
-        """The first call that failed."""
-        return next((str(call) for call, through in self.calls if not through), "")
+        return failing(number, call.path if call.name in _NAMED else None)
 
     def synced_again(self) -> list[Path]:
         """What was to be synced once more after a sync of it had failed."""
@@ -91,12 +112,6 @@ class Nth:
         return again
 
 
-def error(number: int, path: Path | None) -> OSError:
-    """The error as the system raises it: that of a descriptor names no file."""
-    names = [str(path)] if path else []
-    return OSError(number, os.strerror(number), *names)
-
-
 class NthRead:
     """Lets the n-th look at a run's files fail, and `lasting` all those after it.
 
@@ -104,11 +119,14 @@ class NthRead:
     the file is opened, but its bytes cannot be read.
     """
 
+    codes = frozenset({0, 11, 130})
+    """The exit codes with which a command may leave."""
+
     def __init__(
         self, below: Path, n: int, how: str, *, lasting: bool, reading: bool = False
     ) -> None:
         self.below, self.n, self.lasting = f"{below}{os.sep}", n, lasting
-        self.number, self.reading = READS[how], reading
+        self.how, self.number, self.reading = how, READS[how], reading
         self.counted = 0
         self.off = False
         """As long as somebody else reads."""
@@ -120,6 +138,10 @@ class NthRead:
     def fired(self) -> bool:
         """Whether so many looks were made."""
         return self.counted >= self.n
+
+    def __str__(self) -> str:
+        """As a failing test shows it."""
+        return f"{self.how} at {self.where[:3]}"
 
     def fails(self, what: str, path: Any) -> bool:
         """Whether this look is one that fails."""
@@ -158,7 +180,7 @@ class NthRead:
     def _asked(self, what: str, really: Callable[..., Any]) -> Callable[..., Any]:
         def asked(path: Any = ".", *args: Any, **named: Any) -> Any:
             if self.fails(what, path):
-                raise error(self.number, Path(os.fspath(path)))
+                raise failing(self.number, Path(os.fspath(path)))
             found = really(path, *args, **named)
             if what == "open":
                 self._open[found] = path
@@ -172,7 +194,7 @@ class NthRead:
             if "r" not in mode or path is None:
                 return really(file, mode, *args, **named)
             if path is file and self.fails("open", path):
-                raise error(self.number, Path(path))
+                raise failing(self.number, Path(path))
             if self.reading and Path(path).is_file() and self.fails("read", path):
                 raw = io.BufferedReader(_Unreadable(file))
                 return raw if "b" in mode else io.TextIOWrapper(raw)
@@ -186,8 +208,8 @@ class _Unreadable(io.FileIO):
 
     def readinto(self, buffer: Any) -> int:
         """Fail, as the system does: no file is named."""
-        raise error(errno.EIO, None)
+        raise failing(errno.EIO)
 
     def readall(self) -> bytes:
         """The same."""
-        raise error(errno.EIO, None)
+        raise failing(errno.EIO)

@@ -3,65 +3,87 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import pytest
-
-from onlinedpo.journal import snapshot, writer
-from tests.crash.io_errors.commands import Ended, command, is_as_undisturbed, outcome
-from tests.crash.power_cuts.hashed import numerics
-from tests.journal.memory import in_memory
-
-SETTINGS = (
-    *("--model", "m", "--data", "d", "--judge", "human", "--val-prompts", "0"),
-    *("--iters", "3", "--batch-size", "2", "--save-every", "1"),
+from tests.crash.io_errors.commands import (
+    Ended,
+    command,
+    is_as_undisturbed,
+    is_told,
+    is_whole,
+    outcome,
+    sweep,
 )
+from tests.crash.io_errors.failing import Nth, NthRead
+
+OF_PEOPLE = ("labels", "todo", "done", "inbox")
 
 
-@dataclass
+@dataclass(frozen=True)
+class Stopped:
+    """A run that was stopped, and how its process ended."""
+
+    folder: Path
+    ended: Ended
+
+
 class Place:
     """Where runs are made, and what they come to if nothing fails."""
 
-    folder: Path
-    whole: dict[str, Any]
+    def __init__(self, folder: Path, *settings: str) -> None:
+        """Make the run to which nothing happens."""
+        self.folder, self.settings = folder, settings
+        self.source = folder / "whole"
+        self.undisturbed = command("run", self.source, *settings)
+        assert self.undisturbed.code == 0, self.undisturbed.err
+        self.whole = outcome(self.source)
 
     @property
     def run(self) -> Path:
         """The run at hand."""
         return self.folder / "run"
 
-    def begin(self, like: Path | None = None) -> Path:
+    def begin(self, since: Stopped | None = None) -> Path:
         """A run's folder, as nothing was in it yet or as a copy."""
         shutil.rmtree(self.run, ignore_errors=True)
-        if like:
-            shutil.copytree(like, self.run, symlinks=True)
+        if since:
+            shutil.copytree(since.folder, self.run, symlinks=True)
         return self.run
 
-    def goes_on(self, *ended: Ended) -> None:
-        """A process to which nothing happens ends the run as it would have ended."""
-        last = command("run", self.run, *SETTINGS)
+    def outlived(
+        self, ended: Ended, codes: Collection[int], since: Stopped | None = None
+    ) -> None:
+        """A process told what happened; another ends the run as it would have ended."""
+        is_told(ended, self.run, codes)
+        is_whole(self.run, ended)
+        last = command("run", self.run, *self.settings)
         assert last.code == 0, last.err
-        is_as_undisturbed(self.run, self.whole, *ended, last)
+        before = [since.ended] if since else []
+        is_as_undisturbed(self.run, self.whole, *before, ended, last)
 
+    def sweep(
+        self,
+        faults: Iterable[Nth | NthRead],
+        since: Stopped | None = None,
+        also: Callable[[Ended], None] = lambda ended: None,
+    ) -> int:
+        """Have a run meet each fault, until none fires; returns how many did.
 
-@contextmanager
-def hashed_runs(folder: Path) -> Iterator[Place]:
-    """Hashes in the place of models, and segments that are soon full.
+        `also` is asserted before another process takes the run up.
+        """
 
-    That syncs are made is seen without them: nobody waits for a drive.
-    """
-    with (
-        in_memory(folder) as folder,
-        pytest.MonkeyPatch.context() as patch,
-        numerics(),
-    ):
-        patch.setattr(writer, "SEGMENT_LIMIT", 3000)
-        patch.setattr(snapshot, "WORTH", 2000)
-        whole = folder / "whole"
-        ended = command("run", whole, *SETTINGS)
-        assert ended.code == 0 and len(ended.saved) == 6, ended.err
-        yield Place(folder, outcome(whole))
+        def given(fault: Nth | NthRead) -> Ended:
+            return command("run", self.begin(since), *self.settings, fault=fault)
+
+        def holds(fault: Nth | NthRead, ended: Ended) -> None:
+            if isinstance(fault, Nth):
+                # Nor are folders, but for those of labels: their drive may come back,
+                # and what lies there is journalled before it is moved.
+                again = [p for p in fault.synced_again() if p.name not in OF_PEOPLE]
+                assert not again, "a failed sync is never tried again"
+            also(ended)
+            self.outlived(ended, fault.codes, since)
+
+        return sweep(faults, given, holds)

@@ -9,24 +9,16 @@ each of them.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import Count
 from tests.crash.io_errors.commands import Ended, command, is_told, is_whole, sweep
-from tests.crash.io_errors.failing import CHANGES, CTRL_C, SHORT, Nth
-from tests.crash.io_errors.place import SETTINGS, Place, hashed_runs
+from tests.crash.io_errors.failing import CHANGES, CTRL_C, EACH, SHORT, Nth
+from tests.crash.io_errors.place import Place
 from tests.journal import kit
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Runs that cost nothing."""
-    with hashed_runs(tmp_path_factory.mktemp("runs")) as runs:
-        yield runs
-
 
 # -- calls that change ------------------------------------------------------------
 
@@ -39,7 +31,8 @@ def test_some_failing_calls_lose_nothing(place: Place, count: Count) -> None:
     tried = 0
     for number, (how, lasting) in enumerate(WAYS):
         by = 9 if how == SHORT else 37
-        tried += _fail(place, how, lasting, first=1 + 2 * number % by, by=by)
+        some = EACH[2 * number % by :: by]
+        tried += place.sweep(Nth(n, how, lasting) for n in some)
     assert tried > 60
     count("failed calls that change a run", tried)
 
@@ -50,50 +43,9 @@ def test_no_failing_call_loses_anything(
     how: str, lasting: bool, place: Place, count: Count
 ) -> None:
     """Each call of a run, once and for good, until no fault fires."""
-    tried = _fail(place, how, lasting)
+    tried = place.sweep(Nth(n, how, lasting) for n in EACH)
     assert tried > (50 if how == SHORT else 150)
     count("failed calls that change a run", tried)
-
-
-def _fail(place: Place, how: str, lasting: bool, *, first: int = 1, by: int = 1) -> int:
-    codes = {0, 11}
-    if lasting:
-        # A labels folder that fails is waited for, until somebody leaves.
-        codes |= {130}
-    if how == "EINTR":
-        # No error of a disk: Python makes such a call again by itself.
-        codes |= {1}
-    if how == CTRL_C:
-        codes = {130}
-    if how == SHORT and not lasting:
-        codes = {0}
-
-    def tried(n: int) -> bool:
-        run, fault = place.begin(), Nth(n, how, lasting)
-        ended = command("run", run, *SETTINGS, fault=fault)
-        if not fault.fired:
-            return False
-        told = f"{how}{' for good' if lasting else ''} from call {n}: {fault.what}"
-        try:
-            is_told(ended, run, codes)
-            is_whole(run, ended)
-            assert not _synced_again(fault), "a failed sync is never tried again"
-            place.goes_on(ended)
-        except AssertionError as error:
-            error.add_note(f"{told}\n{ended.out}{ended.err}")
-            raise
-        return True
-
-    return sweep(tried, first=first, by=by)
-
-
-def _synced_again(fault: Nth) -> list[Path]:
-    """Files synced again, and folders: but for those of labels.
-
-    Their drive may come back, and what lies there is journalled before it is moved.
-    """
-    of_people = ("labels", "todo", "done", "inbox")
-    return [path for path in fault.synced_again() if path.name not in of_people]
 
 
 # -- runs that are made of another ------------------------------------------------
@@ -106,8 +58,8 @@ def test_some_failing_calls_leave_no_half_of_a_new_run(
     words: tuple[str, ...], place: Place, count: Count
 ) -> None:
     """It appears whole or not at all, and the run that it is made of is left alone."""
-    tried = _half(place, words, "EIO", lasting=False, first=3, by=7)
-    tried += _half(place, words, "ENOSPC", lasting=True, first=5, by=7)
+    tried = _half(place, words, (Nth(n, "EIO") for n in EACH[2::7]))
+    tried += _half(place, words, (Nth(n, "ENOSPC", True) for n in EACH[4::7]))
     assert tried > 5
     count("failed calls that make a run of another", tried)
 
@@ -120,46 +72,32 @@ def test_no_failing_call_leaves_half_of_a_new_run(
     words: tuple[str, ...], how: str, lasting: bool, place: Place, count: Count
 ) -> None:
     """Each call in turn."""
-    tried = _half(place, words, how, lasting=lasting)
+    tried = _half(place, words, (Nth(n, how, lasting) for n in EACH))
     assert tried > 20
     count("failed calls that make a run of another", tried)
 
 
-def _half(
-    place: Place,
-    words: tuple[str, ...],
-    how: str,
-    *,
-    lasting: bool,
-    first: int = 1,
-    by: int = 1,
-) -> int:
-    source, beside = place.folder / "whole", place.folder / "beside"
-    before = _files(source)
+def _half(place: Place, words: tuple[str, ...], faults: Iterable[Nth]) -> int:
+    new, before = place.folder / "beside" / "new", _files(place.source)
+    names = {"RUN": str(place.source), "NEW": str(new)}
+    arguments = [names.get(word, word) for word in words]
 
-    def tried(n: int) -> bool:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir()
-        names = {"RUN": str(source), "NEW": str(beside / "new")}
-        arguments = [names.get(word, word) for word in words]
-        fault = Nth(n, how, lasting)
-        ended = command(*arguments, fault=fault)
-        if not fault.fired:
-            return False
-        try:
-            is_told(ended, place.folder, (0, 1, 11) if how == "EINTR" else (0, 11))
-            is_whole(beside / "new", Ended(0, "", ""))
-            assert _files(source) == before
-            # What the failure came after is there already, and is whole.
-            there = (beside / "new").exists()
-            assert command(*arguments).code == (2 if there else 0)
-            assert kit.recorded(beside / "new" / "journal")
-        except AssertionError as error:
-            error.add_note(f"{how} at {fault.what}\n{ended.out}{ended.err}")
-            raise
-        return True
+    def given(fault: Nth) -> Ended:
+        shutil.rmtree(new.parent, ignore_errors=True)
+        new.parent.mkdir()
+        return command(*arguments, fault=fault)
 
-    return sweep(tried, first=first, by=by)
+    def holds(fault: Nth, ended: Ended) -> None:
+        # Nobody waits here.
+        is_told(ended, place.folder, fault.codes - {130})
+        is_whole(new, Ended(0, "", ""))
+        assert _files(place.source) == before
+        # What the failure came after is there already, and is whole.
+        there = new.exists()
+        assert command(*arguments).code == (2 if there else 0)
+        assert kit.recorded(new / "journal")
+
+    return sweep(faults, given, holds)
 
 
 def _files(folder: Path) -> dict[Path, bytes]:

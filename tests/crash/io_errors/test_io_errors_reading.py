@@ -8,33 +8,22 @@ quick tier takes some of the looks, `pytest -m slow tests/crash` each of them.
 from __future__ import annotations
 
 import resource
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.conftest import Count
-from tests.crash.io_errors.commands import Ended, command, is_told, is_whole, sweep
-from tests.crash.io_errors.failing import CTRL_C, READS, Nth, NthRead
-from tests.crash.io_errors.place import SETTINGS, Place, hashed_runs
+from tests.crash.io_errors.commands import Ended, command
+from tests.crash.io_errors.failing import CTRL_C, EACH, NEVER, READS, Nth, NthRead
+from tests.crash.io_errors.place import Place, Stopped
 from tests.journal import kit
-
-NEVER = 10**9
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    """Runs that cost nothing."""
-    with hashed_runs(tmp_path_factory.mktemp("runs")) as runs:
-        yield runs
 
 
 @pytest.fixture(scope="module", params=["answers wait", "a step is not committed"])
-def stopped(request: pytest.FixtureRequest, place: Place) -> tuple[Path, Ended]:
+def stopped(request: pytest.FixtureRequest, place: Place) -> Stopped:
     """A run that was stopped, with a torn tail: its files are all to be read again."""
     all_calls = Nth(NEVER, "EIO")
-    command("run", place.begin(), *SETTINGS, fault=all_calls)
+    command("run", place.begin(), *place.settings, fault=all_calls)
     calls = [call for call, _ in all_calls.calls]
     if request.param == "answers wait":
         # The append of the second batch's answers, before their files are moved.
@@ -43,14 +32,14 @@ def stopped(request: pytest.FixtureRequest, place: Place) -> tuple[Path, Ended]:
     else:
         last = next(n for n, c in enumerate(calls) if c.to and "step-000003" in str(c))
         stop = next(n for n in range(last, len(calls)) if _appends(calls[n]))
-    ended = command("run", place.begin(), *SETTINGS, fault=Nth(stop + 1, CTRL_C))
+    ended = command("run", place.begin(), *place.settings, fault=Nth(stop + 1, CTRL_C))
     assert ended.code == 130
     kept = place.folder / f"stopped-{stop}"
     place.run.rename(kept)
     segment = max((kept / "journal").glob("*.odj"))
     with segment.open("ab") as file:
         file.write(b"half a frame")
-    return kept, ended
+    return Stopped(kept, ended)
 
 
 def _appends(call: Any) -> bool:
@@ -62,17 +51,15 @@ LOOKS = [(how, False) for how in READS] + [("EIO", True)]
 
 
 def test_some_files_that_cannot_be_read_are_not_taken_for_none(
-    place: Place, stopped: tuple[Path, Ended], count: Count
+    place: Place, stopped: Stopped, count: Count
 ) -> None:
     """Nor for damaged, torn or empty ones."""
     tried = 0
     for number, (how, reading) in enumerate(LOOKS):
         for lasting in (False, True):
             by = 9 if reading else 47
-            first = 1 + 3 * number % by
-            tried += _unreadable(
-                place, stopped, how, lasting, reading, first=first, by=by
-            )
+            some = EACH[3 * number % by :: by]
+            tried += _unreadable(place, stopped, how, lasting, reading, some)
     assert tried > 25
     count("failed looks at a run", tried)
 
@@ -85,71 +72,49 @@ def test_no_file_that_cannot_be_read_is_taken_for_none(
     reading: bool,
     lasting: bool,
     place: Place,
-    stopped: tuple[Path, Ended],
+    stopped: Stopped,
     count: Count,
 ) -> None:
     """Each opened file, listed folder and name that is looked for, one by one."""
-    tried = _unreadable(place, stopped, how, lasting, reading)
+    tried = _unreadable(place, stopped, how, lasting, reading, EACH)
     assert tried > (20 if reading else 80)
     count("failed looks at a run", tried)
 
 
 def _unreadable(
-    place: Place,
-    stopped: tuple[Path, Ended],
-    how: str,
-    lasting: bool,
-    reading: bool,
-    *,
-    first: int = 1,
-    by: int = 1,
+    place: Place, stopped: Stopped, how: str, lasting: bool, reading: bool, which: range
 ) -> int:
-    kept, before = stopped
-    there = kit.recorded(kept / "journal")
-    checkpoints = {path.name for path in kept.glob("checkpoints/step-*")}
+    run = place.run
+    there = kit.recorded(stopped.folder / "journal")
+    checkpoints = {path.name for path in stopped.folder.glob("checkpoints/step-*")}
 
-    def tried(n: int) -> bool:
-        run = place.begin(kept)
-        reads = NthRead(run, n, how, lasting=lasting, reading=reading)
-        ended = command("run", run, *SETTINGS, reads=reads)
-        if not reads.fired:
-            return False
-        try:
-            is_told(ended, run, (0, 11, 130))
-            is_whole(run, ended)
-            assert kit.recorded(run / "journal")[: len(there)] == there
-            aside = {path.name[:11] for path in run.glob("quarantine/step-*")}
-            assert not aside, "a checkpoint that cannot be read may be sound"
-            if not ended.acknowledged:
-                now = {path.name for path in run.glob("checkpoints/step-*")}
-                assert now >= checkpoints - {"step-000003"}
-            place.goes_on(before, ended)
-        except AssertionError as error:
-            error.add_note(f"{how} at {reads.where[:3]}\n{ended.out}{ended.err}")
-            raise
-        return True
+    def nothing_is_put_aside(ended: Ended) -> None:
+        assert kit.recorded(run / "journal")[: len(there)] == there
+        aside = {path.name[:11] for path in run.glob("quarantine/step-*")}
+        assert not aside, "a checkpoint that cannot be read may be sound"
+        if not ended.acknowledged:
+            now = {path.name for path in run.glob("checkpoints/step-*")}
+            assert now >= checkpoints - {"step-000003"}
 
-    return sweep(tried, first=first, by=by)
+    looks = (NthRead(run, n, how, lasting=lasting, reading=reading) for n in which)
+    return place.sweep(looks, stopped, nothing_is_put_aside)
 
 
 def test_a_limit_of_open_files_is_told(
-    place: Place, stopped: tuple[Path, Ended], count: Count
+    place: Place, stopped: Stopped, count: Count
 ) -> None:
     """The system itself refuses: one file fewer each time, down to none at all."""
-    kept, before = stopped
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     codes = []
     for room in range(0, 12):
-        run = place.begin(kept)
+        run = place.begin(stopped)
         free = _free_descriptor()
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (free + room, hard))
-            ended = command("run", run, *SETTINGS)
+            ended = command("run", run, *place.settings)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-        is_told(ended, run, (0, 11, 130))
-        is_whole(run, ended)
-        place.goes_on(before, ended)
+        place.outlived(ended, NthRead.codes, stopped)
         codes.append(ended.code)
         if ended.code == 0:
             break

@@ -7,7 +7,8 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from onlinedpo.journal.audit.auditing import audit
@@ -31,11 +32,26 @@ class Death:
     computing: float = 0.0
     outside: float | None = None
 
+    @property
+    def point(self) -> str:
+        """The name of the point, if it is one."""
+        return self.crash.split("@")[0]
+
+    def in_run(self, journal: Path) -> Death:
+        """The same of a process that takes this journal up."""
+        if SEGMENT not in self.crash:
+            return self
+        segment = f"{len(segments(journal)) + 1:06d}.odj"
+        return replace(self, crash=self.crash.replace(SEGMENT, segment))
+
     def __str__(self) -> str:
         """As a failing test tells it."""
         if self.outside is not None:
             return f"after {self.outside:.3f} s"
         return self.crash or self.operation or f"after computing {self.computing:.3f} s"
+
+
+LEFT_ALONE = Death()
 
 
 def at_point(point: str, times: int = 1) -> Death:
@@ -59,6 +75,23 @@ def from_outside(chance: random.Random, most: float) -> Death:
     return Death(outside=chance.uniform(0, most))
 
 
+def begun(death: Death, *arguments: str | Path, keys: bytes = b"") -> Child:
+    """A process of the command line that is to die so."""
+    return begin(
+        *arguments,
+        crash=death.crash,
+        operation=death.operation,
+        seconds=death.computing,
+        keys=keys,
+    )
+
+
+def died(death: Death, *arguments: str | Path, keys: bytes = b"") -> Outcome:
+    """How it ended, which it does by that death or before it."""
+    with closing(begun(death, *arguments, keys=keys)) as child:
+        return child.ended()
+
+
 class Killed:
     """A run whose processes die, one after the other."""
 
@@ -77,15 +110,8 @@ class Killed:
 
     def dying(self, death: Death, tick: float = 600.0) -> Iterator[Child]:
         """The same, with the process again and again as long as it lives."""
-        segment = f"{len(segments(self.folder / 'journal')) + 1:06d}.odj"
-        crash = death.crash.replace(SEGMENT, segment)
-        child = begin(
-            *self.arguments,
-            crash=crash,
-            operation=death.operation,
-            seconds=death.computing,
-        )
-        try:
+        exact = death.in_run(self.folder / "journal")
+        with closing(begun(exact, *self.arguments)) as child:
             left = 600.0 if death.outside is None else death.outside
             end = time.monotonic() + left
             while child.lives(max(min(tick, end - time.monotonic()), 0.0)):
@@ -94,8 +120,6 @@ class Killed:
                     break
                 yield child
             ended = child.ended()
-        finally:
-            child.close()
         if killed(ended):
             self.deaths.append(death)
         else:
@@ -113,11 +137,7 @@ class Killed:
 
     def ends_like(self, expected: dict[str, str]) -> None:
         """Let it go on to its end, which is to be that of a run left alone."""
-        child = begin(*self.arguments)
-        try:
-            ended = child.ended()
-        finally:
-            child.close()
+        ended = died(LEFT_ALONE, *self.arguments)
         assert ended.code == 0, f"{self}\n{ended.output}"
         self.holds(ended)
         assert final_bytes(self.folder) == expected, str(self)
@@ -150,24 +170,21 @@ def promised(
 
 def killed_often(
     kills: int,
-    begun: Callable[[int], Killed],
+    runs: Iterator[Killed],
     death: Callable[[], Death],
     expected: dict[str, str],
-) -> int:
-    """Kill so many processes, of as many runs as that takes; returns how many runs.
+) -> None:
+    """Kill so many processes, of as many runs as that takes.
 
     Each run is `expected` in the end.  A run is killed 25 times at most.
     """
-    runs = 0
     while kills > 0:
-        run = begun(runs)
+        run = next(runs)
         for _ in range(min(kills, 25)):
             if not run.dies(death()):
                 break
         kills -= len(run.deaths)
         run.ends_like(expected)
-        runs += 1
-    return runs
 
 
 def passed(points: Path) -> Counter[str]:

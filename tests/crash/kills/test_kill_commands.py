@@ -27,11 +27,18 @@ from onlinedpo.states.records import Restored, RunOpened, TailCut
 from tests.cli.labelling import pair, waiting
 from tests.conftest import Count
 from tests.crash.kills import points
-from tests.crash.kills.kills import Death, at_moment, at_point, passed
+from tests.crash.kills.kills import (
+    LEFT_ALONE,
+    Death,
+    at_moment,
+    at_point,
+    died,
+    passed,
+)
 from tests.golden import make
 from tests.journal import damage, kit
 from tests.people.process import standing
-from tests.processes import Outcome, killed, onlinedpo
+from tests.processes import Outcome, killed
 
 GOLDEN = Path(make.__file__).parent / make.VERSION
 
@@ -45,6 +52,12 @@ class Command:
     made: str
     """What is there whole as soon as it is there; empty where the run is changed."""
     points: set[str]
+
+    def given(self, place: Path, death: Death, patch: pytest.MonkeyPatch) -> Outcome:
+        """Give it in a folder, to a process that dies so."""
+        patch.chdir(place)
+        journal = place / (self.made or "run") / "journal"
+        return died(death.in_run(journal), *self.arguments)
 
 
 def golden(name: str) -> Callable[[Path], None]:
@@ -91,20 +104,6 @@ COMMANDS = {
 }
 
 
-def given(
-    command: Command, place: Path, patch: pytest.MonkeyPatch, death: Death | None = None
-) -> Outcome:
-    """Give the command in a folder."""
-    patch.chdir(place)
-    death = death or Death()
-    return onlinedpo(
-        *command.arguments,
-        crash=death.crash,
-        operation=death.operation,
-        seconds=death.computing,
-    )
-
-
 @dataclass(frozen=True)
 class Whole:
     """What a command came to that was left alone."""
@@ -118,9 +117,7 @@ def done_whole(command: Command, place: Path, patch: pytest.MonkeyPatch) -> Whol
     """Give it once, and see what it passes."""
     command.prepare(place)
     at, changes = place.with_name("points"), place.with_name("changes")
-    ended = given(
-        command, place, patch, Death(crash=f"list:{at}", operation=f"list:{changes}")
-    )
+    ended = command.given(place, Death(f"list:{at}", f"list:{changes}"), patch)
     assert ended.code == 0, ended.output
     return Whole(left(place), passed(at), len(changes.read_text().splitlines()))
 
@@ -170,8 +167,8 @@ def dies_all_or_nothing(
     place.mkdir()
     command.prepare(place)
     before = left(place)
-    died = given(command, place, patch, death)
-    assert killed(died) or died.code == 0, f"{death}: {died.output}"
+    ended = command.given(place, death, patch)
+    assert killed(ended) or ended.code == 0, f"{death}: {ended.output}"
     after = left(place)
     if command.made and (place / command.made).exists():
         there = {n: c for n, c in after.items() if n != "new/config.yaml"}
@@ -179,13 +176,13 @@ def dies_all_or_nothing(
         assert there == wanted, f"{death}: {command.made} is not whole"
     elif command.made:
         assert {n: after[n] for n in before} == before, f"{death}: the run was changed"
-    again = given(command, place, patch)
+    again = command.given(place, LEFT_ALONE, patch)
     while again.code == 2 and (name := re.search(r"(\S+) exists", again.output)):
         # It says so, and what to do; what is there is whole, or it is no run yet.
         if (place / name[1]).exists() and name[1] == command.made:
             break
         (place / name[1]).unlink()
-        again = given(command, place, patch)
+        again = command.given(place, LEFT_ALONE, patch)
     assert again.code in (0, 2), f"{death}: {again.output}"
     # What lies in a run, the next `run` clears away; beside a file that a user named
     # nothing is, since others may be writing.
@@ -196,7 +193,7 @@ def dies_all_or_nothing(
     wanted = {"new/config.yaml": None, **whole.left}
     assert found == wanted, f"{death}: it came to something else"
     shutil.rmtree(place)
-    return killed(died)
+    return killed(ended)
 
 
 def deaths(whole: Whole, chance: random.Random, changes: int) -> Iterator[Death]:
@@ -227,14 +224,11 @@ def test_killed_at_any_instant_a_command_is_done_or_not(
     (tmp_path / "whole").mkdir()
     whole = done_whole(command, tmp_path / "whole", monkeypatch)
     assert {points.general(point) for point in whole.points} == command.points
-    segment = 1 if name.startswith("fork") else len(kit.files(GOLDEN / "people")) + 1
     for number, death in enumerate(deaths(whole, random.Random(name), changes)):
-        crash = death.crash.replace("SEGMENT", f"{segment:06d}.odj")
-        exact = Death(crash, death.operation, death.computing)
         place = tmp_path / f"place{number}"
-        if dies_all_or_nothing(command, whole, place, exact, monkeypatch):
+        if dies_all_or_nothing(command, whole, place, death, monkeypatch):
             kills += 1
-            hit |= {points.general(death.crash.split("@")[0])} if crash else set()
+            hit |= {points.general(death.point)} if death.point else set()
     assert hit == command.points
     count("kills of other commands", kills)
 
@@ -261,25 +255,18 @@ def test_killed_while_somebody_labels_the_answers_stand(
     kills, hit = 0, set[str]()
     for number, death in enumerate(deaths(whole, random.Random(0), changes)):
         run = waiting(tmp_path / f"run{number}", *map(pair, range(5)))
-        died = label(run.folder, KEYS, death)
-        assert killed(died) or died.code == 0, f"{death}: {died.output}"
+        ended = label(run.folder, KEYS, death)
+        assert killed(ended) or ended.code == 0, f"{death}: {ended.output}"
         given = [choice for choice in run.choices() if choice]
         assert run.choices()[: len(given)] == given == expected[: len(given)], death
         label(run.folder, KEYS[len(given) :] or b"q")
         assert run.choices() == expected, death
-        kills += killed(died)
-        hit |= {points.general(death.crash.split("@")[0])} if death.crash else set()
+        kills += killed(ended)
+        hit |= {points.general(death.point)} if death.point else set()
     assert hit == points.OF_LABELLING
     count("kills of other commands", kills)
 
 
-def label(run: Path, keys: bytes, death: Death | None = None) -> Outcome:
+def label(run: Path, keys: bytes, death: Death = LEFT_ALONE) -> Outcome:
     """Label in the terminal; keys come from a pipe."""
-    death = death or Death()
-    return onlinedpo(
-        *("label", run, "--annotator", "anna"),
-        crash=death.crash,
-        operation=death.operation,
-        seconds=death.computing,
-        keys=keys,
-    )
+    return died(death, "label", run, "--annotator", "anna", keys=keys)

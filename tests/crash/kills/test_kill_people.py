@@ -23,6 +23,7 @@ from onlinedpo.states.records import Step
 from tests import starter
 from tests.conftest import Count
 from tests.crash.kills.kills import (
+    LEFT_ALONE,
     Death,
     Killed,
     at_change,
@@ -39,7 +40,7 @@ from tests.engine.runs import records
 from tests.people.kit import taste
 from tests.people.runs import pairs, trained_on
 from tests.processes import final_bytes, onlinedpo
-from tests.toys import prompts_file, toy_model
+from tests.toys import toy_flags
 
 TICK = 0.01
 PATIENCE = 120.0
@@ -89,7 +90,7 @@ class Labelled(Killed):
                 for _ in range(self._chance.randrange(3)):
                     self.annotator.work()
             end = time.monotonic() + PATIENCE
-            for child in self.dying(Death(), TICK):
+            for child in self.dying(LEFT_ALONE, TICK):
                 self.annotator.work()
                 assert time.monotonic() < end, f"{self}\n{child.printed()}"
                 yield
@@ -97,7 +98,7 @@ class Labelled(Killed):
             dropper.kill()
             dropper.join()
         # What was saved in its last moments is taken in at the next start.
-        for _ in self.dying(Death(), TICK):
+        for _ in self.dying(LEFT_ALONE, TICK):
             yield
         must_all_be_there(self.folder, self.annotator)
         self.is_in_order()
@@ -114,22 +115,27 @@ def all_at_once(runs: list[Iterator[None]]) -> None:
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Arguments:
     """The arguments of a short run on a toy."""
-    folder = tmp_path_factory.mktemp("toy")
-    model = str(toy_model(folder / "model", opinionated=True))
-    data = str(prompts_file(folder / "data", 10))
-    return (
-        *("--model", model, "--data", data, "--iters", "3", "--batch-size", "3"),
-        *("--max-completion-length", "6", "--learning-rate", "1e-2", "--seed", "5"),
-        *("--val-prompts", "0", "--save-every", "1", "--steps-per-report", "1"),
-        *("--lora-parameters", "{rank: 4, dropout: 0.1, scale: 2.0}"),
+    return toy_flags(
+        tmp_path_factory.mktemp("toy"),
+        iters=3,
+        batch_size=3,
+        max_completion_length=6,
+        learning_rate="1e-2",
+        seed=5,
+        val_prompts=0,
+        save_every=1,
+        steps_per_report=1,
+        lora_parameters="{rank: 4, dropout: 0.1, scale: 2.0}",
     )
 
 
 @pytest.fixture(scope="module")
-def alone(toy: Arguments, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def undisturbed(
+    toy: Arguments, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
     """What a run leaves that is not killed."""
     run = Labelled(
-        tmp_path_factory.mktemp("alone") / "run",
+        tmp_path_factory.mktemp("undisturbed") / "run",
         random.Random(0),
         *toy,
         *("--judge", "human"),
@@ -176,7 +182,7 @@ def test_killed_while_people_judge_the_end_is_the_same(
     seeds: range,
     kills: int,
     toy: Arguments,
-    alone: dict[str, str],
+    undisturbed: dict[str, str],
     tmp_path: Path,
     count: Count,
 ) -> None:
@@ -185,7 +191,7 @@ def test_killed_while_people_judge_the_end_is_the_same(
 
     for run in runs:
         trains_what_people_said(run.folder)
-        assert final_bytes(run.folder) == alone, str(run)
+        assert final_bytes(run.folder) == undisturbed, str(run)
     count("kills while people label", killed)
 
 
@@ -194,10 +200,7 @@ def test_killed_while_a_model_judges_and_people_correct_it(
     seeds: range, kills: int, toy: Arguments, tmp_path: Path, count: Count
 ) -> None:
     """What people said in time was trained on, and the end follows from the journal."""
-    hybrid = (
-        *("--judge", toy[1], "--human-share", "0.5", "--max-waiting", "6"),
-        *("--judge-orders", "1", "--iters", "6"),
-    )
+    hybrid = (*("--human-share", "0.5", "--max-waiting", "6", "--iters", "6"),)
     runs, killed = lives_of(tmp_path, seeds, kills, *toy, *hybrid)
 
     for run in runs:

@@ -15,7 +15,7 @@ from onlinedpo.states.errors import OnlineDPOError
 from onlinedpo.states.records import Verdict
 from tests.conftest import Count
 from tests.crash.kills import points
-from tests.crash.kills.kills import Death, at_moment, at_point, passed
+from tests.crash.kills.kills import Death, at_moment, at_point, died, passed
 from tests.engine.polite import polite_run
 from tests.engine.runs import records
 from tests.processes import killed, onlinedpo
@@ -45,22 +45,16 @@ def test_killed_while_it_judges_again_nothing_is_lost_or_asked_twice(
     kills, hit, number = 0, set[str](), 0
     for death in wanted:
         # Anew where it is to die at a point: of the rest there may be too little.
-        number += bool(death.crash)
+        number += bool(death.point)
         folder = tmp_path / f"verdicts{number}"
         before = verdicts(folder)
-        segment = f"{len([*folder.glob('journal/*.odj')]) + 1:06d}.odj"
-        died = onlinedpo(
-            *(*asked, folder),
-            crash=death.crash.replace("SEGMENT", segment),
-            operation=death.operation,
-            seconds=death.computing,
-        )
-        if killed(died):
-            hit |= {death.crash.split("@")[0]} if death.crash else set()
+        ended = died(death.in_run(folder / "journal"), *asked, folder)
+        if killed(ended):
+            hit |= {death.point} if death.point else set()
             number += len(verdicts(folder)) > len(expected) / 2
             kills += 1
         else:
-            assert died.code == 0, f"{death}: {died.output}"
+            assert ended.code == 0, f"{death}: {ended.output}"
             number += 1
         assert verdicts(folder)[: len(before)] == before, death
     assert hit == points.OF_A_REJUDGE

@@ -3,64 +3,58 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
-from onlinedpo.journal.audit.auditing import audit
 from tests.conftest import Count
-from tests.crash.kills.test_kill import kill_and_resume
+from tests.crash.kills.kills import Killed, at_point, passed
 from tests.processes import final_bytes, onlinedpo
-from tests.toys import prompts_file, toy_model
+from tests.toys import toy_flags
 
 pytestmark = pytest.mark.slow
 
-WAYS = {
-    "rounds": ("--pairs-per-round", "8"),
-    "offline": ("--offline-pairs", "pairs.jsonl"),
-}
+Ways = dict[str, tuple[str, ...]]
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a model, prompts and pairs."""
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Ways:
+    """A short run on a toy for each way of training."""
     folder = tmp_path_factory.mktemp("toy")
-    toy_model(folder / "model", opinionated=True)
-    prompts_file(folder / "data", 10, held_out=3)
     rows = [
         {"prompt": f"Question {i}?", "chosen": f"Yes {i}", "rejected": "No, no"}
         for i in range(20)
     ]
-    (folder / "pairs.jsonl").write_text("".join(json.dumps(r) + "\n" for r in rows))
-    return folder
+    pairs = folder / "pairs.jsonl"
+    pairs.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    toy = toy_flags(
+        folder,
+        held_out=3,
+        iters=6,
+        batch_size=3,
+        max_completion_length=8,
+        learning_rate="1e-4",
+        lora_parameters="{rank: 4, dropout: 0.1, scale: 2.0}",
+        steps_per_eval=4,
+        save_every=2,
+    )
+    return {
+        "rounds": (*toy, "--pairs-per-round", "8"),
+        "offline": (*toy, "--offline-pairs", str(pairs)),
+    }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["rounds", "offline"])
 def test_killed_whenever_a_point_is_reached(
-    way: str,
-    place: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    count: Count,
+    way: str, ways: Ways, tmp_path: Path, count: Count
 ) -> None:
     """Killed half-way at every point, the end is equal to the byte."""
-    monkeypatch.chdir(place)
-    settings = (
-        *("--model", "model", "--judge", "model", "--data", "data", *WAYS[way]),
-        *("--judge-orders", "1", "--iters", "6", "--batch-size", "3"),
-        *("--max-completion-length", "8", "--learning-rate", "1e-4"),
-        *("--lora-parameters", "{rank: 4, dropout: 0.1, scale: 2.0}"),
-        *("--steps-per-eval", "4", "--save-every", "2"),
-    )
-    points = tmp_path / "points"
+    settings, points = ways[way], tmp_path / "points"
     ended = onlinedpo("run", tmp_path / "whole", *settings, crash=f"list:{points}")
     assert ended.code == 0, ended.output
     expected = final_bytes(tmp_path / "whole")
-    passed = Counter(points.read_text().split())
-    for point, times in sorted(passed.items()):
-        run = tmp_path / point
-        kill_and_resume(run, settings, point, (times + 1) // 2)
-        assert expected == final_bytes(run), point
-        audit(run)
-    count("kills at named points", len(passed))
+    for point, times in sorted(passed(points).items()):
+        run = Killed(tmp_path / point, *settings)
+        assert run.dies(at_point(point, (times + 1) // 2)), point
+        run.ends_like(expected)
+    count("kills at named points", len(passed(points)))

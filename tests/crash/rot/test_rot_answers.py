@@ -17,8 +17,8 @@ from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Bundle, TailCut, Vote
 from tests.conftest import Count
 from tests.journal import damage
-from tests.journal.audited import answer_all, in_a_hurry, in_csv, in_json_lines, parts
-from tests.people.kit import Stages, answer, said
+from tests.journal.audited import answer_all, in_csv, in_json_lines, parts
+from tests.people.kit import Stages, answer, in_a_hurry, said
 from tests.people.runs import those, work
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,6 @@ from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.errors import AuditFailed
 from tests.conftest import Count
 from tests.engine.runs import Listener, Scripted, by_text, opened, state, trained
-from tests.journal.memory import in_memory
 from tests.journal.rot import changes, cuts
 from tests.toys import prompts_file, toy_model
 
@@ -57,13 +56,6 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Sound:
         max_completion_length=3,
     )
     return Sound(place / "run", ended)
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> Iterator[Path]:
-    """A folder in memory."""
-    with in_memory(tmp_path) as folder:
-        yield folder
 
 
 def put(file: Path, data: bytes) -> None:

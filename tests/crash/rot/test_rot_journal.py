@@ -6,32 +6,25 @@ test_damage.py, test_torn_tail.py, test_splices.py, test_segments.py, test_ancho
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from onlinedpo.journal import snapshot
-from onlinedpo.journal.reader import Reader
-from onlinedpo.journal.writer import Journal
-from onlinedpo.states.ledger import Ledger
-from onlinedpo.states.lifecycle import by_table
 from tests.conftest import Count
-from tests.journal import rot
-from tests.journal.memory import in_memory
+from tests.journal import kit, rot
 from tests.journal.rot import Original
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def original(tmp_path: Path) -> Iterator[Original]:
+def original(place: Path) -> Original:
     """A journal of two segments and 64 frames."""
-    with in_memory(tmp_path) as place:
-        made = Original(place / "run", drops=27)
-        assert len(made.payloads) == 64
-        yield made
+    made = Original(place / "run", drops=27)
+    assert len(made.payloads) == 64
+    return made
 
 
 def test_cut_at_every_byte(original: Original, count: Count) -> None:
@@ -61,21 +54,10 @@ def test_every_bit_of_a_snapshot(
     """Whatever is done to it, what the journal adds up to is the same."""
     folder = original.folder
     monkeypatch.setattr(snapshot, "WORTH", 0)
-    with Journal.open(folder, {}, by_table):
+    with kit.reopened(folder):
         pass
-    path, expected = folder / snapshot.NAME, _standing(Reader(folder).fold())
-    whole = path.read_bytes()
-    assert snapshot.read(folder)
-    tried = 0
-    for data in (*rot.changes(whole, rot.every_bit), *rot.cuts(whole)):
-        path.write_bytes(data)
-        assert snapshot.read(folder) is None
-        tried += 1
-        if tried % 9 == 0:
-            assert _standing(snapshot.fold(folder)) == expected
+    whole = (folder / snapshot.NAME).read_bytes()
+    harms = chain(rot.changes(whole, rot.every_bit), rot.cuts(whole))
+    tried = rot.harmed_snapshots(folder, harms, every=9)
+    assert tried > 8 * len(whole)
     count("changed bytes of a snapshot", tried)
-
-
-def _standing(ledger: Ledger) -> dict[str, Any]:
-    """All that a ledger holds."""
-    return {name: value for name, value in vars(ledger).items() if name[0] != "_"}

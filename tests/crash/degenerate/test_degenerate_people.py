@@ -13,44 +13,34 @@ from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.states.errors import NothingToLearn
 from onlinedpo.states.records import Dropped, Label
 from tests.conftest import Count
-from tests.crash.degenerate.degenerate import FUNCTIONS, Parts
-from tests.crash.degenerate.degenerate_cases import Case
-from tests.crash.degenerate.test_degenerate import begun
+from tests.crash.degenerate.degenerate import FUNCTIONS, Parts, begun
+from tests.crash.degenerate.degenerate_cases import given
 from tests.engine.runs import steps
 from tests.engine.scorers import module
-from tests.people.kit import Person, answer
+from tests.people.kit import Person, answer, in_a_hurry
 from tests.people.runs import those, work
 from tests.processes import final_bytes
 from tests.tables.errors import told
 
 
-@pytest.fixture(scope="module")
-def parts(tmp_path_factory: pytest.TempPathFactory) -> Parts:
-    """Models and data."""
-    return Parts(tmp_path_factory.mktemp("parts"))
-
-
-def settings(parts: Parts, **wanted: Any) -> dict[str, Any]:
-    """A small run."""
-    return Case("", 0, "", wanted).given(parts)
-
-
 def written(parts: Parts, file: Path, **wanted: Any) -> Path:
-    """The same, in a file."""
-    file.write_text(json.dumps(settings(parts, **wanted)))
+    """The settings of a small run, in a file."""
+    file.write_text(json.dumps(given(wanted, parts)))
     return file
 
 
-@pytest.mark.usefixtures("hurry")
 @pytest.mark.parametrize("choice", ["skip", "both bad"])
 def test_people_who_never_choose_are_not_asked_for_ever(
     choice: str, parts: Parts, tmp_path: Path, count: Count
 ) -> None:
     """After so many batches the run says what they said, and that this ends it."""
-    human = settings(parts, judge="human")
     told_as = {"skip": "skipped", "both bad": "both bad"}[choice]
 
-    with pytest.raises(NothingToLearn, match=rf"no label \({told_as}: \d+") as ended:
+    with (
+        in_a_hurry(),
+        pytest.raises(NothingToLearn, match=rf"no label \({told_as}: \d+") as ended,
+    ):
+        human = given({"judge": "human"}, parts)
         work(tmp_path / "run", Person(lambda case: choice), **human)
 
     assert "their answers" in ended.value.hint
@@ -78,7 +68,6 @@ def test_one_answer_is_trained_on_where_nothing_else_comes(
     (step,) = steps(run)
     (label,) = those(run, Label)
     assert step.tickets == (label.ticket,)
-    audit(run)
     count("degenerate runs", 1)
 
 
@@ -99,5 +88,4 @@ def test_a_run_with_many_drops_takes_its_steps_again(
     assert dropped
     assert final_bytes(run) == before
     assert those(run, Dropped)[: len(dropped)] == dropped
-    audit(run)
     count("degenerate runs", 1)
