@@ -7,7 +7,10 @@ quick tier takes some of the looks, `pytest -m slow tests/crash` each of them.
 
 from __future__ import annotations
 
+import itertools
+import os
 import resource
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -108,9 +111,8 @@ def test_a_limit_of_open_files_is_told(
     codes = []
     for room in range(0, 12):
         run = place.begin(stopped)
-        free = _free_descriptor()
         try:
-            resource.setrlimit(resource.RLIMIT_NOFILE, (free + room, hard))
+            resource.setrlimit(resource.RLIMIT_NOFILE, (_limit(room), hard))
             ended = command("run", run, *place.settings)
         finally:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
@@ -122,6 +124,17 @@ def test_a_limit_of_open_files_is_told(
     count("limits of open files", len(codes))
 
 
-def _free_descriptor() -> int:
-    with open("/dev/null") as file:
-        return file.fileno()
+def _limit(room: int) -> int:
+    """The limit below which so many descriptors are free."""
+    listed = map(int, os.listdir("/dev/fd"))
+    used = {number for number in listed if _is_open(number)}
+    free = (number for number in itertools.count() if number not in used)
+    return next(itertools.islice(free, room, None))
+
+
+def _is_open(number: int) -> bool:
+    """Not so for the one that the folder was listed with."""
+    with suppress(OSError):
+        os.fstat(number)
+        return True
+    return False
