@@ -229,3 +229,12 @@ def test_runs_are_listed_without_mlx(tmp_path: Path) -> None:
 
     new = {name.split(".")[0] for name in {*sys.modules} - before}
     assert not new & {"mlx", "mlx_lm", "transformers"}
+
+
+def test_a_segment_that_leads_nowhere_has_no_time(tmp_path: Path) -> None:
+    """A link to a drive that is away, say; the others tell when the run was written."""
+    run = run_of(tmp_path / "run")
+    when = runs_below.written(run)
+    (run / "journal" / "000009.odj").symlink_to("nowhere")
+    assert when is not None
+    assert runs_below.written(run) == when

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -60,3 +61,12 @@ def test_a_checkpoint_that_goes_away_meanwhile_is_passed_over(run: Path) -> None
     sound, damaged = manifest.find(run / "checkpoints")
     shutil.rmtree(sound[0].path)
     assert [*surroundings.checkpoints(sound, damaged, None, [])] == []
+
+
+def test_a_checkpoint_of_another_outcome_is_told(run: Path) -> None:
+    """It is whole, and of a step that went otherwise."""
+    path = run / "checkpoints" / "step-000002" / manifest.NAME
+    content = json.loads(path.read_bytes())
+    content.pop("sha256")
+    path.write_bytes(manifest.sealed(content | {"state": "other"}))
+    diagnosed(run, "step-000002: the journal's step had another outcome", stops=False)
