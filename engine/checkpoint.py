@@ -102,8 +102,7 @@ def write(folder: Path, adapter: Tensors, optimizer: Tensors) -> dict[str, str]:
     """Write the two files, not synced yet; returns the digest of each."""
     files = {}
     for name, tensors in ((ADAPTER, adapter), (OPTIMIZER, optimizer)):
-        path = folder / name
-        with disk_errors.naming(path), disk.Output(path) as file:
+        with disk.Output(folder / name) as file:
             mx.save_safetensors(cast(BinaryIO, file), tensors)
         files[name] = file.digest
         reached(f"checkpoint.{name}")

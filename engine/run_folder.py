@@ -14,7 +14,7 @@ import yaml
 from onlinedpo.engine.settings_file import read_settings as read_settings
 from onlinedpo.journal import atomic, disk, disk_errors
 from onlinedpo.journal.lock import Lock
-from onlinedpo.journal.present import NO_FILE, is_there, listed
+from onlinedpo.journal.present import NO_FILE, is_open_to_us, is_there, listed
 from onlinedpo.journal.reader import begun
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
@@ -110,7 +110,7 @@ class RunFolder:
         if not nearest.is_dir():
             raise UsageError(f"{nearest} is a file", hint="Give a folder for the run.")
         for folder in (nearest, self.journal):
-            if folder.exists() and not os.access(folder, os.W_OK | os.X_OK):
+            if folder.exists() and not is_open_to_us(folder):
                 raise StorageError(
                     f"{folder} cannot be written",
                     hint="Make it writable for you, or give another folder. A run that"

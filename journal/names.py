@@ -14,14 +14,10 @@ LONGEST = 255
 """Bytes of a name, on all the usual file systems."""
 
 
-def is_free(folder: Path) -> bool:
-    """Whether a folder can be made here: nothing is, or an empty one."""
-    return not is_there(folder) or (folder.is_dir() and not any(folder.iterdir()))
-
-
 def must_be_free(folder: Path, hint: str = "Give a new or an empty folder.") -> None:
-    """Raise `UsageError` where a folder cannot be made: something is there."""
-    if not is_free(folder):
+    """Raise `UsageError` where a folder cannot be made: more than an empty one is."""
+    is_empty = folder.is_dir() and not any(folder.iterdir())
+    if is_there(folder) and not is_empty:
         raise UsageError(f"{folder} exists already", hint=hint)
 
 

@@ -35,6 +35,11 @@ def is_taken(path: Path) -> bool:
     return True
 
 
+def is_open_to_us(folder: Path) -> bool:
+    """Whether we may make files in a folder, as whoever we act for."""
+    return os.access(folder, os.W_OK | os.X_OK, effective_ids=True)
+
+
 def listed(folder: Path, pattern: str = "*") -> list[Path]:
     """What a folder holds under such names, sorted; raises OSError.
 

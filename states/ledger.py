@@ -138,7 +138,7 @@ class Ledger(Standing):
             self.late += 1
         else:
             self._expect(
-                turn.phase in (Phase.JUDGING, Phase.LABELLED),
+                turn.answerable,
                 f"prompt {vote.ticket}: an answer to what was not asked",
             )
             turn.add_vote(vote)
@@ -226,7 +226,8 @@ class Ledger(Standing):
         )
         self.next_ticket += 1
         self.place += 1
-        return self.turns.setdefault(ticket, Turn(Phase.QUEUED))
+        turn = self.turns[ticket] = Turn(Phase.QUEUED)
+        return turn
 
     def _turn(self, ticket: int) -> Turn:
         turn = self.turns.get(ticket)

@@ -113,6 +113,13 @@ def _environment(crash: str) -> dict[str, str]:
     }
 
 
+def left_alone(run: Path, *arguments: str | Path) -> Path:
+    """A run that nothing happened to, by its folder."""
+    ended = onlinedpo("run", run, *arguments)
+    assert ended.code == 0, ended.output
+    return run
+
+
 def killed(outcome: Outcome) -> bool:
     """Whether the process was killed, from outside or when its time was up."""
     return outcome.code in (-signal.SIGKILL, -signal.SIGPROF)

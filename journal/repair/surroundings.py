@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from onlinedpo.journal import atomic
 from onlinedpo.journal.disk_errors import reason
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.manifest import Manifest
+from onlinedpo.journal.present import is_open_to_us
 from onlinedpo.journal.repair.finding import Finding
 from onlinedpo.journal.repair.sound_part import SoundPart
 
@@ -84,7 +84,7 @@ def locked(run: Path) -> Iterator[Finding]:
 
 def not_writable(run: Path) -> Iterator[Finding]:
     """That a run can only be read."""
-    if not os.access(run / "journal", os.W_OK | os.X_OK, effective_ids=True):
+    if not is_open_to_us(run / "journal"):
         yield Finding(
             f"{run}/journal cannot be written to by you",
             "The run can be read as it is, but not gone on with.",

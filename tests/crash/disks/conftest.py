@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.processes import onlinedpo
+from tests.processes import left_alone
 from tests.toys import toy_flags
 
 
@@ -26,7 +26,4 @@ def flags(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 @pytest.fixture(scope="session")
 def whole(flags: tuple[str, ...], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The run with these flags, left alone."""
-    run = tmp_path_factory.mktemp("whole") / "run"
-    ended = onlinedpo("run", run, *flags)
-    assert ended.code == 0, ended.output
-    return run
+    return left_alone(tmp_path_factory.mktemp("whole") / "run", *flags)

@@ -105,12 +105,6 @@ def test_after_kill_9_the_lock_is_free_a_hundred_times(
 # -- the program itself ----------------------------------------------------------
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    """All files below a folder."""
-    files = [path for path in sorted(folder.rglob("*")) if path.is_file()]
-    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
-
-
 def refused(outcome: Outcome, code: int, words: str) -> None:
     """A process left with this code and one message."""
     assert outcome.code == code, outcome.output
@@ -164,14 +158,14 @@ def test_beside_a_run_at_work_others_are_told_and_change_nothing(
     """A second run, a rewind and a salvage are refused; a fork is whole."""
     run = tmp_path / "run"
     child = waiting(run, flags)
-    before = contents(run)
+    before = kit.contents(run)
     refused(onlinedpo("run", run), LOCKED, rf"{run}: another process \(pid \d+ on ")
     refused(onlinedpo("rewind", run, "--to", "0"), LOCKED, "another process")
     new = tmp_path / "new"
     refused(onlinedpo("journal", "salvage", run, new), LOCKED, "works on this run")
     assert not new.exists()
     assert onlinedpo("status", run).output.startswith(f"{run}: running")
-    assert contents(run) == before
+    assert kit.contents(run) == before
     child.kill()
     child.close()
     assert holder(run / "journal") is None, "a lock that outlived its process"

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+import msgpack
+
 from onlinedpo.journal import codec, frames
+from onlinedpo.journal.reader import Reader
 from onlinedpo.states.records import Record
 from tests.journal import kit
 from tests.states import facts
@@ -20,6 +24,26 @@ def batches() -> list[list[Record]]:
     records += last
     assert {type(record) for record in records} == set(codec.KINDS.values())
     return [records[at : at + 3] for at in range(0, len(records), 3)]
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "0.2.0"
+
+
+def unpacked(journal: Path) -> tuple[list[Any], bytes]:
+    """The frames of a journal as plain values, and its run's id."""
+    reader = Reader(journal)
+    frames = [
+        msgpack.unpackb(frame.payload, strict_map_key=False)
+        for _, frame in reader.whole_frames()
+    ]
+    assert reader.position is not None
+    return frames, reader.position.run
+
+
+def packed(tree: Iterable[Any], run: bytes = kit.RUN) -> bytes:
+    """Frames of plain values as one segment, with sums and a chain that hold."""
+    payloads = (msgpack.packb(rows, unicode_errors="surrogatepass") for rows in tree)
+    return segment(payloads, run)
 
 
 def segment(payloads: Iterable[bytes], run: bytes = kit.RUN) -> bytes:

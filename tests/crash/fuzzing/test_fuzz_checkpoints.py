@@ -6,28 +6,26 @@ import json
 import random
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import pytest
 
 from onlinedpo.journal import manifest
 from onlinedpo.journal.audit.auditing import audit
 from onlinedpo.journal.manifest import ADAPTER, CONFIG, OPTIMIZER, Manifest
-from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import JournalError, UsageError
 from tests.conftest import Count
 from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
 from tests.crash.fuzzing.fuzz_changes import MORE, of_trees, spoilt, ways
-from tests.crash.fuzzing.fuzz_made import HEADER, safetensors, segment
+from tests.crash.fuzzing.fuzz_made import GOLDEN, HEADER, packed, safetensors, unpacked
 from tests.journal import kit
 
 MANIFESTS = {"quick": 400, "full": 3_000}
 WEIGHTS = {"quick": 300, "full": 2_500}
 AUDITS = {"quick": 15, "full": 1_000}
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "0.2.0"
 
 SOUND = {
     "step": 42,
@@ -96,13 +94,7 @@ def test_audits_of_journals_changed_anyhow(
     journal: str, tier: str, tmp_path: Path, count: Count
 ) -> None:
     """Real runs with any value changed under a chain that holds: told by its frame."""
-    reader = Reader(GOLDEN / journal)
-    frames = [
-        msgpack.unpackb(frame.payload, strict_map_key=False)
-        for _, frame in reader.whole_frames()
-    ]
-    assert reader.position is not None
-    run = reader.position.run
+    frames, run = unpacked(GOLDEN / journal)
     folder = tmp_path / "journal"
     shutil.copytree(GOLDEN / journal, folder)
     change_values = of_trees()
@@ -129,9 +121,7 @@ def test_audits_of_journals_changed_anyhow(
         change,
         read,
         (JournalError, UsageError),
-        written=lambda tree: segment(
-            (msgpack.packb(rows, unicode_errors="surrogatepass") for rows in tree), run
-        ),
+        written=partial(packed, run=run),
     )
     read(target.written(frames))
     fuzz(target, AUDITS[tier], count)

@@ -6,6 +6,7 @@ import random
 import shutil
 import zlib
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +16,17 @@ import pytest
 from click.testing import CliRunner
 
 from onlinedpo.cli.main import cli
-from onlinedpo.journal.reader import Reader
 from onlinedpo.states.errors import JournalError, OnlineDPOError
 from tests.conftest import Count
 from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
 from tests.crash.fuzzing.fuzz_changes import of_trees
-from tests.crash.fuzzing.fuzz_made import segment
+from tests.crash.fuzzing.fuzz_made import GOLDEN, packed, unpacked
 from tests.journal import kit
 
 INPUTS = {"quick": 15, "full": 700}
 COMMANDS = 3
 """So many of them are given each input."""
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "0.2.0"
 ODD = (msgpack.ExtType(5, b"x"), msgpack.Timestamp(1, 1), b"\xff\0", {5: 1}, {b"k": 1})
 """What msgpack can hold, and neither JSON nor YAML."""
 
@@ -136,17 +135,6 @@ class Commands:
                     raise AssertionError(f"{line}: {error!r}") from error
 
 
-def trees(journal: Path) -> tuple[list[Any], bytes]:
-    """The frames of a journal as plain values, and its run's id."""
-    reader = Reader(journal)
-    frames = [
-        msgpack.unpackb(frame.payload, strict_map_key=False)
-        for _, frame in reader.whole_frames()
-    ]
-    assert reader.position is not None
-    return frames, reader.position.run
-
-
 def one_changed(
     chance: random.Random, frames: list[Any], pool: Sequence[list[Any]]
 ) -> list[Any]:
@@ -165,16 +153,11 @@ def test_commands_on_journals_changed_anyhow(
 
     Nearly every input is refused, so that is not counted here.
     """
-    frames, run = trees(GOLDEN / journal)
-
-    def written(tree: Any) -> bytes:
-        return segment(
-            (msgpack.packb(rows, unicode_errors="surrogatepass") for rows in tree), run
-        )
+    frames, run = unpacked(GOLDEN / journal)
 
     commands = Commands(tmp_path, GOLDEN / journal)
     # All that is imported only when it is needed is there from here on.
-    sound = commands.called(written(frames), random.Random(1), COMMAND_LINES)
+    sound = commands.called(packed(frames, run), random.Random(1), COMMAND_LINES)
     assert not [*sound]
     target = Target(
         f"commands on {journal}",
@@ -182,6 +165,6 @@ def test_commands_on_journals_changed_anyhow(
         one_changed,
         commands,
         (JournalError,),
-        written,
+        partial(packed, run=run),
     )
     fuzz(target, INPUTS[tier], count)

@@ -7,16 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import msgpack
 import pytest
 
 from onlinedpo.states.errors import AuditFailed
-from tests.crash.fuzzing.fuzz_made import segment
+from tests.crash.fuzzing.fuzz_made import GOLDEN, packed, unpacked
 from tests.crash.fuzzing.test_fuzz_commands import (
     COMMAND_LINES,
-    GOLDEN,
     Commands,
-    trees,
 )
 
 # Which journal, the kind of record that is forged, how, and what is said of it.
@@ -131,10 +128,10 @@ def test_a_value_that_no_run_can_have_is_told_with_its_frame(
 ) -> None:
     """By the commands that come upon it; none ends in a traceback."""
     journal, kind, forge, said = FORGED[name]
-    frames, run = trees(GOLDEN / journal)
+    frames, run = unpacked(GOLDEN / journal)
     rows = next(row for rows in frames for row in rows if row["kind"] == kind)
     forge(rows)
-    data = segment((msgpack.packb(rows) for rows in frames), run)
+    data = packed(frames, run)
     commands = Commands(tmp_path, GOLDEN / journal)
     refused = [*commands.called(data, random.Random(1), COMMAND_LINES[::3])]
     for error in refused:
@@ -146,12 +143,12 @@ def test_a_value_that_no_run_can_have_is_told_with_its_frame(
 @pytest.mark.parametrize("journal", ["hybrid", "offline"])
 def test_a_prompt_of_no_message_is_told_as_that(journal: str, tmp_path: Path) -> None:
     """No run has one; the audit says so, and all others show what there is."""
-    frames, run = trees(GOLDEN / journal)
+    frames, run = unpacked(GOLDEN / journal)
     for rows in frames:
         for row in rows:
             if row["kind"] == "sampled":
                 row["messages"] = []
-    data = segment((msgpack.packb(rows) for rows in frames), run)
+    data = packed(frames, run)
     commands = Commands(tmp_path, GOLDEN / journal)
     for refused in commands.called(data, random.Random(1), COMMAND_LINES):
         assert isinstance(refused, AuditFailed), refused

@@ -17,19 +17,11 @@ from onlinedpo.states.ledger import Ledger
 from tests.conftest import Count
 from tests.crash.fuzzing.fuzz import Target, fuzz, tiers
 from tests.crash.fuzzing.fuzz_changes import of_bytes, of_trees, ways
-from tests.crash.fuzzing.fuzz_made import batches, segment
+from tests.crash.fuzzing.fuzz_made import batches, packed, segment
 from tests.journal import kit
 from tests.states.test_ledger import a_run_with_people
 
 INPUTS = {"quick": 100, "full": 3_000}
-
-
-def packed(tree: Any) -> bytes:
-    """A list of frames of rows as a segment."""
-    return segment(
-        msgpack.packb(rows, use_bin_type=True, unicode_errors="surrogatepass")
-        for rows in tree
-    )
 
 
 def one_changed(

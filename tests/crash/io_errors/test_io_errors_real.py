@@ -7,16 +7,13 @@ keep is what `test_io_errors.py` says.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 
-from onlinedpo.engine import start, watcher
-from onlinedpo.engine.people.desk import Desk
 from tests.conftest import Count
 from tests.crash.io_errors.failing import CHANGES, EACH, Nth
 from tests.crash.io_errors.place import Place
-from tests.people.kit import Leaps
+from tests.people.kit import in_a_hurry
 from tests.toys import toy_flags
 
 WAYS = {"a model": ("--steps-per-eval", "2"), "people": ("--judge", "human")}
@@ -27,10 +24,6 @@ def place(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Place]:
     """Real runs with a judge of each kind; nobody waits."""
-
-    def desk(*parts: Any) -> Desk:
-        folder, journal, settings, tell = parts
-        return Desk(folder, journal, settings, tell, clock=Leaps())
 
     folder = tmp_path_factory.mktemp("real")
     settings = toy_flags(
@@ -43,9 +36,7 @@ def place(
         save_every=1,
         lora_parameters="{rank: 4, dropout: 0.0, scale: 2.0}",
     )
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(watcher, "_CLOSING", 0.0)
-        patch.setattr(start, "Desk", desk)
+    with in_a_hurry():
         yield Place(folder, *settings, *WAYS[request.param])
 
 
