@@ -39,8 +39,7 @@ def names(source: Path) -> Iterator[str]:
     stem, suffix = source.stem, source.suffix
     if len(suffix) > 16:
         stem, suffix = source.name, ""
-    for number in count(2):
-        yield ending(stem, f"-{number}{suffix}")
+    yield from (ending(stem, f"-{number}{suffix}") for number in count(2))
 
 
 def ending(name: str, end: str) -> str:

@@ -189,14 +189,13 @@ def _undecoded(reader: Reader, error: ImpossibleValue) -> AuditFailed:
     return AuditFailed(str(error), hint=_HINT, facts=facts)
 
 
-def _where(place: object) -> dict[str, Any]:
-    if not isinstance(place, Place):
-        return {}
+def _where(place: Place) -> dict[str, Any]:
     return {"file": str(place.path), "byte": place.offset, "frame": place.number}
 
 
 def _failed(mismatch: Mismatch) -> AuditFailed:
     place = mismatch.where
+    assert isinstance(place, Place)
     facts = mismatch.facts() | _where(place)
     return AuditFailed(f"{place}: {mismatch}", hint=_HINT, facts=facts)
 

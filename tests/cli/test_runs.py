@@ -19,6 +19,7 @@ from onlinedpo.journal.writer import Journal
 from onlinedpo.states.lifecycle import by_table
 from onlinedpo.states.records import Record
 from tests.journal import kit
+from tests.nobody import as_nobody
 from tests.states import facts
 
 
@@ -193,16 +194,16 @@ def test_a_name_cannot_drive_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in asked(tmp_path).stdout
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_named() -> None:
     """Nobody takes silence for an empty folder."""
-    run_of(tmp_path / "mine")
-    closed = run_of(tmp_path / "closed")
-    closed.chmod(0)
-    try:
-        done = asked(tmp_path)
-    finally:
-        closed.chmod(0o700)
+    with as_nobody() as place:
+        run_of(place / "mine")
+        closed = run_of(place / "closed")
+        closed.chmod(0)
+        try:
+            done = asked(place)
+        finally:
+            closed.chmod(0o700)
 
     assert f"{closed} could not be read: Permission denied" in done.stderr
     assert "mine" in done.stdout
@@ -218,6 +219,22 @@ def test_a_run_takes_what_it_takes_on_the_disk(tmp_path: Path) -> None:
 
     assert 100_000 <= after - before < 200_000
     assert runs_below.size(run) == after
+
+
+def test_what_may_be_listed_and_not_looked_at_takes_nothing() -> None:
+    """The size is that of all else; so it is of a file that went meanwhile."""
+    with as_nobody() as place:
+        run = run_of(place / "run")
+        before = runs_below.size(run)
+        (run / "closed").mkdir()
+        (run / "closed" / "one").write_bytes(b"x" * 100_000)
+        (run / "closed").chmod(0o400)
+        try:
+            after = runs_below.size(run)
+        finally:
+            (run / "closed").chmod(0o700)
+
+    assert after == before
 
 
 def test_runs_are_listed_without_mlx(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 from tests.engine.test_data_columns import said
 from tests.engine.test_data_sources import table
+from tests.nobody import as_nobody
 from tests.processes import onlinedpo
 
 FINE = b'{"prompt": "Fine?"}\n'
@@ -241,13 +242,13 @@ def test_a_place_without_data_is_named(
     refused(make(tmp_path), told, hint)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_that_may_not_be_read_is_named(tmp_path: Path) -> None:
+def test_a_file_that_may_not_be_read_is_named() -> None:
     """Permissions are the user's to give."""
-    file = tmp_path / "a.jsonl"
-    file.write_bytes(FINE)
-    file.chmod(0)
-    refused(file, "a.jsonl cannot be read: Permission denied", "can be read")
+    with as_nobody() as place:
+        file = place / "a.jsonl"
+        file.write_bytes(FINE)
+        file.chmod(0)
+        refused(file, "a.jsonl cannot be read: Permission denied", "can be read")
 
 
 @pytest.mark.parametrize("name", ["~nobody/x.jsonl", "a/b/c", "./org/name", "a b", ""])

@@ -277,6 +277,10 @@ LIES: dict[str, tuple[Lie, str]] = {
     "opening missing": (no_opening, "run-opened: nothing is recorded, 'run-opened'"),
     "openings missing": (nothing_before_the_first_pair, "run-opened: nothing is rec"),
     "fact out of place": (a_fact_out_of_place, "restored: 'restored' is recorded, not"),
+    "chances above all numbers": (
+        changed(Verdict, logprobs=(1e308, 0.0)),
+        r"no run can have \(OverflowError: math range error\)",
+    ),
     "impossible value": (no_numbers, "a field has a value that no run can have"),
     "winner flipped": (
         flipped(Verdict, "winner"),

@@ -8,6 +8,7 @@ import pytest
 
 from onlinedpo.journal.making import making
 from onlinedpo.states.errors import RunLocked
+from tests.meanwhile import just_before
 
 
 def test_a_folder_appears_when_all_is_in_it(tmp_path: Path) -> None:
@@ -82,3 +83,17 @@ def test_a_file_that_came_there_meanwhile_stays(tmp_path: Path) -> None:
 
     assert new.read_bytes() == b"theirs"
     assert [*tmp_path.iterdir()] == [new]
+
+
+def test_another_that_is_done_at_that_instant_is_told(tmp_path: Path) -> None:
+    """It has given the folder its name since it was seen to make it."""
+    new, half = tmp_path / "new", tmp_path / ".tmp-new"
+    half.mkdir()
+    (half / "file").write_bytes(b"theirs")
+    with (
+        just_before("open", lambda: half.rename(new), half),
+        pytest.raises(RunLocked, match="new: another process is making it"),
+        making(new),
+    ):
+        raise AssertionError("two make it")
+    assert (new / "file").read_bytes() == b"theirs"

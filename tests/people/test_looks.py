@@ -110,6 +110,9 @@ def test_what_never_rests_is_named_after_a_minute(folder: Folder) -> None:
         path = folder.save(b"x" * (count + 1))
         assert folder.after(0.4) == []
     assert folder.looks.restless == [path]
+    assert [*folder.looks.not_read()] == [
+        (path, "has been changing for a minute: not read yet")
+    ]
     folder.after(1)
     assert folder.looks.restless == []
 

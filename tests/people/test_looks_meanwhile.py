@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from onlinedpo.journal.looks import Looks
+from tests.meanwhile import just_before
 
 LIMIT = 1 << 20
 
@@ -24,6 +27,36 @@ def test_what_is_removed_during_a_look_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "b").write_bytes(b"again")
     assert [*looks.look(400.0)] == []
     assert [saved.raw for saved in looks.look(500.0)] == [b"again"]
+
+
+@pytest.mark.parametrize("call", ["open", "fstat"])
+def test_what_is_saved_while_it_is_read_is_read_when_it_has_settled(
+    call: str, tmp_path: Path
+) -> None:
+    """No mixture of the two, and not the older one."""
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    looks = Looks(tmp_path, limit=LIMIT)
+    assert [*looks.look(100.0)] == []
+    with just_before(call, lambda: path.write_bytes(b"another")):
+        assert [*looks.look(200.0)] == []
+    assert looks.unsettled == 1
+
+    assert [*looks.look(300.0)] == []
+    assert [saved.raw for saved in looks.look(400.0)] == [b"another"]
+
+
+def test_what_is_gone_when_it_is_opened_is_passed_over(tmp_path: Path) -> None:
+    """And what comes in its place is read."""
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    looks = Looks(tmp_path, limit=LIMIT)
+    assert [*looks.look(100.0)] == []
+    with just_before("open", path.unlink):
+        assert [*looks.look(200.0)] == []
+    path.write_bytes(b"two")
+    assert [*looks.look(300.0)] == []
+    assert [saved.raw for saved in looks.look(400.0)] == [b"two"]
 
 
 def test_what_was_never_seen_can_be_moved(tmp_path: Path) -> None:

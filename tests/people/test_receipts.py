@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pwd
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from onlinedpo.engine.people import receipts
 from onlinedpo.journal.label_folder import annotator
+from onlinedpo.states.records import Bundle
+from tests.crash.hostile.hostile import Waiting
 from tests.states import facts
 
 
@@ -68,3 +72,19 @@ def test_an_answer_is_of_who_is_said_or_else_owns_the_file(
 ) -> None:
     """As the file says, as is set, or the owner by name or by number."""
     assert annotator(written, default, owner) == whose
+
+
+def test_an_answer_to_a_pair_that_nobody_was_asked_about_is_told(
+    tmp_path: Path,
+) -> None:
+    """It was sampled, and is still to be submitted: no program can have seen it."""
+    run = Waiting(tmp_path, pairs=1)
+    new = facts.sampled(1)
+    run.journal.append([new])
+    dropped = run.labels / "inbox" / "a.jsonl"
+    dropped.write_text(json.dumps({"id": new.pair, "choice": "1"}))
+    run.look()
+
+    (bundle,) = (record for record in run.records() if isinstance(record, Bundle))
+    assert bundle.refused == ((1, f"pair {new.pair} is not asked about yet"),)
+    assert run.votes() == []
