@@ -13,7 +13,7 @@ from onlinedpo.cli.inspect import journal_of
 from onlinedpo.cli.repair import doctor, salvage
 from onlinedpo.cli.terminal import as_json, say
 from onlinedpo.journal import codec, frames, manifest
-from onlinedpo.journal.reader import Place, Reader, Tail, segments
+from onlinedpo.journal.reader import Place, Reader, Tail, header_of, segments
 from onlinedpo.journal.repair.sound_part import Piece, SoundPart
 from onlinedpo.states.errors import JournalDamaged, UsageError
 
@@ -74,8 +74,7 @@ def _reached(folder: Path, reader: Reader) -> Iterator[Path]:
 
 
 def _segment_line(path: Path, read: list[frames.Frame]) -> str:
-    with path.open("rb") as file:
-        header = frames.decode_segment(file.read(frames.SEGMENT_SIZE))
+    header = header_of(path)
     size, head = path.stat().st_size, read[-1].chain if read else header.head
     count = read[-1].number - read[0].number + 1 if read else 0
     which = f"{read[0].number} to {read[-1].number}" if read else "none"

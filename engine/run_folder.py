@@ -14,7 +14,7 @@ import yaml
 from onlinedpo.engine.settings_file import read_settings as read_settings
 from onlinedpo.journal import atomic, disk, disk_errors
 from onlinedpo.journal.lock import Lock
-from onlinedpo.journal.present import NO_FILE, is_open_to_us, is_there, listed
+from onlinedpo.journal.present import NO_FILE, is_file, is_open_to_us, is_there, listed
 from onlinedpo.journal.reader import begun
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.config import Settings
@@ -177,7 +177,14 @@ class RunFolder:
         Raises `UsageError`, and `StorageError` where the disk does not give them.
         """
         try:
-            return read_settings(self.config) if is_there(self.config) else {}
+            if not is_there(self.config):
+                return {}
+            if not is_file(self.config):
+                raise UsageError(
+                    f"{self.config} is no ordinary file",
+                    hint="Put a file of settings there, or remove it.",
+                )
+            return read_settings(self.config)
         except UsageError as error:
             why = error.__cause__
             if isinstance(why, OSError) and not isinstance(why, NO_FILE):

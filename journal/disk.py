@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from onlinedpo.journal.disk_errors import naming
+from onlinedpo.journal.plain_files import open_plain
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
 
@@ -130,7 +131,8 @@ def open_to_append(path: Path) -> int:
 
 def open_lock(path: Path) -> int:
     """A descriptor to lock a file by, which is made if it is not there."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    # What a link leads to is not ours to write.
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
 
 
 def write_at_start(fd: int, data: bytes) -> None:
@@ -197,13 +199,13 @@ def cut(path: Path, length: int) -> None:
 
 def file_digest(path: Path) -> str:
     """SHA-256 of a file's bytes."""
-    with naming(path), path.open("rb") as file:
+    with naming(path), open_plain(path, follow=True) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def copy(source: Path, path: Path) -> str:
     """Create a file with the bytes of another, not synced; returns their SHA-256."""
-    with source.open("rb") as data, Output(path) as file:
+    with open_plain(source, follow=True) as data, Output(path) as file:
         while part := _read(data, source):
             file.write(part)
     return file.digest

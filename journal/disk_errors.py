@@ -32,6 +32,10 @@ def failed(what: str, error: Exception, otherwise: str = "") -> StorageError:
     )
 
 
+class NoPlainFile(OSError):
+    """What bears a file's name is a pipe, a device, or larger than any such file."""
+
+
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Let an OSError of the block name this file: one of a write names none."""
@@ -51,6 +55,8 @@ def reason(error: OSError) -> str:
 def told(error: OSError) -> OnlineDPOError:
     """The error to tell the user where nobody nearer to it had more to say."""
     what = reason(error)
+    if isinstance(error, NoPlainFile):
+        return OnlineDPOError(what, hint="Put the file itself there, as it was.")
     if error.errno in (*_FULL, *_REFUSED, *SCARCE, errno.EIO):
         return failed(what, error)
     return OnlineDPOError(what, hint="Nothing that was acknowledged is lost.")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from onlinedpo.journal import frames
 from onlinedpo.journal.disk_errors import naming
+from onlinedpo.journal.plain_files import open_plain, read, rest
 from onlinedpo.journal.reader import Position, Reader, Tail, segments
 from onlinedpo.states.errors import JournalDamaged
 
@@ -47,8 +48,7 @@ class Following(Reader):
 
     def _begin(self, path: Path) -> Position:
         """Where the frames of a segment begin that was not looked at before."""
-        with naming(path), path.open("rb") as file:
-            segment = self._open(path, file.read(frames.SEGMENT_SIZE))
+        segment = self._open(path, read(path, frames.SEGMENT_SIZE, follow=True))
         self._segment = segment
         size, number = frames.SEGMENT_SIZE, segment.first - 1
         self.position = Position(
@@ -70,7 +70,7 @@ class Following(Reader):
 
 def _read(path: Path, at: Position) -> bytes:
     """What a segment holds after a position; raises `JournalDamaged` if it shrank."""
-    with naming(path), path.open("rb") as file:
+    with naming(path), open_plain(path, follow=True) as file:
         if file.seek(0, 2) < at.length:
             raise JournalDamaged(
                 f"{path}: byte {at.length}: the file ends before it now, and frame"
@@ -78,4 +78,4 @@ def _read(path: Path, at: Position) -> bytes:
                 hint="Put the file back from a copy made after it was written.",
             )
         file.seek(at.length)
-        return file.read()
+        return rest(file)

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from onlinedpo.journal import disk
 from onlinedpo.journal.disk_errors import naming
+from onlinedpo.journal.plain_files import must_be_plain, read
 from onlinedpo.journal.present import NO_FILE
 from onlinedpo.states.errors import RunLocked
 
@@ -32,6 +33,7 @@ class Lock:
         try:
             # First the folder: who is refused there has changed nothing.
             whole = self._take(os.open(folder, os.O_RDONLY | os.O_CLOEXEC), whole=True)
+            must_be_plain(folder / "lock")
             self._take(disk.open_lock(folder / "lock"))
             # What must go on to bear its name as long as the run is ours.
             self._place = (folder if whole else folder / "lock", self._fds[not whole])
@@ -100,7 +102,8 @@ def holder(folder: Path) -> str | None:
     """
     for path in (folder, folder / "lock"):
         try:
-            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            # Where a pipe bears its name, it is not waited for.
+            fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
         except NO_FILE:
             continue
         try:
@@ -134,7 +137,7 @@ def locks(fd: int, kind: int) -> bool:
 def _said(folder: Path) -> str:
     """What the lock file says of who holds it."""
     try:
-        with (folder / "lock").open("rb") as file:
-            return file.read(_LENGTH).decode(errors="replace").strip()
+        said = read(folder / "lock", _LENGTH)
+        return said.decode(errors="replace").strip()
     except OSError:
         return ""

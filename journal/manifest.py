@@ -16,7 +16,8 @@ from typing import Any
 
 from onlinedpo.journal import disk
 from onlinedpo.journal.disk_errors import naming
-from onlinedpo.journal.present import NO_FILE, contents, listed
+from onlinedpo.journal.plain_files import contents, open_plain
+from onlinedpo.journal.present import NO_FILE, listed
 
 ADAPTER, OPTIMIZER = "adapters.safetensors", "optimizer.safetensors"
 NAME = "manifest.json"
@@ -86,7 +87,7 @@ class Manifest:
             if begin < end:
                 with (
                     naming(path),
-                    path.open("rb") as file,
+                    open_plain(path, follow=True) as file,
                     mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
                 ):
                     whole.update(memoryview(data)[begin:end])
@@ -181,7 +182,7 @@ def read(path: Path) -> Manifest | None:
 
 def _tensors(path: Path) -> dict[str, _Tensor]:
     """The tensors in a safetensors file, by name; raises ValueError and OSError."""
-    with naming(path), path.open("rb") as file:
+    with naming(path), open_plain(path, follow=True) as file:
         length = int.from_bytes(file.read(8), "little")
         size = file.seek(0, 2)
         file.seek(8)

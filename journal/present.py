@@ -2,16 +2,15 @@
 
 `Path.glob` takes a folder that cannot be read for an empty one, `os.path.lexists` a
 name that cannot be looked at for a free one, and so does `Path.exists` in some versions
-of Python.  An error names the file.
+of Python.
 """
 
 from __future__ import annotations
 
 import os
+import stat
 from fnmatch import fnmatchcase
 from pathlib import Path
-
-from onlinedpo.journal.disk_errors import naming
 
 NO_FILE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 """What is raised where no file bears a name: all else says nothing of that."""
@@ -24,6 +23,14 @@ def is_there(path: Path) -> bool:
     except NO_FILE:
         return False
     return True
+
+
+def is_file(path: Path) -> bool:
+    """Whether an ordinary file bears a name, links followed; raises OSError."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except NO_FILE:
+        return False
 
 
 def is_taken(path: Path) -> bool:
@@ -50,9 +57,3 @@ def listed(folder: Path, pattern: str = "*") -> list[Path]:
     except NO_FILE:
         return []
     return sorted(folder / name for name in names if fnmatchcase(name, pattern))
-
-
-def contents(path: Path) -> bytes:
-    """A file's bytes; raises OSError."""
-    with naming(path):
-        return path.read_bytes()

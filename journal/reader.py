@@ -13,7 +13,8 @@ from pathlib import Path
 
 from onlinedpo.journal import codec, frames
 from onlinedpo.journal.field_types import IMPOSSIBLE, impossible
-from onlinedpo.journal.present import contents, listed
+from onlinedpo.journal.plain_files import contents, read
+from onlinedpo.journal.present import listed
 from onlinedpo.states import records
 from onlinedpo.states.errors import ImpossibleValue, JournalDamaged, JournalError
 from onlinedpo.states.ledger import Ledger
@@ -78,6 +79,11 @@ class Tail:
     offset: int
     data: bytes
     why: str
+
+
+def header_of(path: Path) -> frames.Segment:
+    """What a segment file begins with; raises `JournalError` and OSError."""
+    return frames.decode_segment(read(path, frames.SEGMENT_SIZE, follow=True))
 
 
 class Reader:

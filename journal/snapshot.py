@@ -13,9 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from onlinedpo.journal import atomic, codec, frames
+from onlinedpo.journal import atomic, codec
 from onlinedpo.journal.field_types import IMPOSSIBLE
-from onlinedpo.journal.reader import Position, Reader, path_of
+from onlinedpo.journal.plain_files import contents
+from onlinedpo.journal.reader import Position, Reader, header_of, path_of
 from onlinedpo.states.errors import JournalError
 from onlinedpo.states.ledger import Ledger
 
@@ -44,7 +45,7 @@ def write(folder: Path, ledger: Ledger, position: Position) -> int:
 def read(folder: Path) -> tuple[Ledger, Position] | None:
     """The ledger that was kept and where; None where there is none of use."""
     try:
-        data = (folder / NAME).read_bytes()
+        data = contents(folder / NAME)
         if _digest(data[_DIGEST:]) != data[:_DIGEST]:
             return None
         kept = codec.decode_state(data[_DIGEST:])
@@ -110,9 +111,8 @@ def stand(folder: Path) -> tuple[Ledger, Position | None]:
 def _continues(folder: Path, position: Position) -> bool:
     """Whether the segment after a place goes on from the chain that stands there."""
     try:
-        with path_of(folder, position.segment + 1).open("rb") as file:
-            header = file.read(frames.SEGMENT_SIZE)
-        return frames.decode_segment(header) == position.next_segment()
+        following = header_of(path_of(folder, position.segment + 1))
+        return following == position.next_segment()
     except (OSError, JournalError):
         return False
 

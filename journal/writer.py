@@ -17,7 +17,8 @@ from typing import Self
 from onlinedpo.journal import atomic, codec, disk, disk_errors, frames, snapshot
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.lock import Lock
-from onlinedpo.journal.present import contents, listed
+from onlinedpo.journal.plain_files import LARGEST, contents
+from onlinedpo.journal.present import listed
 from onlinedpo.journal.reader import Anchors, Position, Reader, Tail, path_of, segments
 from onlinedpo.states import records
 from onlinedpo.states.errors import JournalError, RunLocked, StorageError
@@ -44,8 +45,7 @@ class Journal:
         self._fd = -1
         self._position: Position
         self._poisoned = ""
-        self._snapshot = 0
-        """Bytes of the ledger as it was kept last."""
+        self._full = SEGMENT_LIMIT
 
     @classmethod
     def create(
@@ -120,7 +120,7 @@ class Journal:
         # Before a segment is begun: it would vouch for what the last one ends in.
         if self._poisoned:
             raise StorageError(self._poisoned, hint="Start the run again.")
-        if self._position.length > max(SEGMENT_LIMIT, 4 * self._snapshot):
+        if self._position.length > self._full:
             self._begin_segment()
         before = self._position
         self._write(codec.encode(batch))
@@ -185,8 +185,7 @@ class Journal:
         path = path_of(self.folder, segment.number)
         with _writing(path):
             atomic.replace(path, segment.encode())
-            fd = disk.open_to_append(path)
-        before, self._fd = self._fd, fd
+            before, self._fd = self._fd, disk.open_to_append(path)
         if before != -1:
             disk.close(before)
         self._position = Position(
@@ -194,7 +193,8 @@ class Journal:
         )
         with suppress(OSError):  # Only a cache.
             if sum(p.stat().st_size for p in segments(self.folder)) > snapshot.WORTH:
-                self._snapshot = snapshot.write(self.folder, self.ledger, at)
+                kept = 4 * snapshot.write(self.folder, self.ledger, at)
+                self._full = min(max(SEGMENT_LIMIT, kept), LARGEST // 2)
 
     def _adopt(self, tail: Tail | None) -> None:
         """Make what another process left the ground to build on."""

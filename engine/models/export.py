@@ -9,7 +9,8 @@ from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.manifest import ADAPTER, name_of
 from onlinedpo.journal.manifest import CONFIG as CONFIG
-from onlinedpo.journal.present import NO_FILE, contents, is_there
+from onlinedpo.journal.plain_files import contents
+from onlinedpo.journal.present import NO_FILE, is_there
 from onlinedpo.states.config import Settings
 from onlinedpo.states.errors import UsageError
 

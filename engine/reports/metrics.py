@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from onlinedpo.journal import atomic, disk
-from onlinedpo.journal.present import contents, is_there
+from onlinedpo.journal.plain_files import LARGEST, held
 from onlinedpo.journal.reader import Reader
 from onlinedpo.states.ledger import Ledger
 from onlinedpo.states.records import Evaluated, Rewound, Step
@@ -41,14 +41,15 @@ def write(path: Path, record: Step | Evaluated) -> None:
 
 def catch_up(path: Path, journal: Path, ledger: Ledger) -> None:
     """Make the file again from the journal, unless it has all that the journal has."""
-    if is_there(path) and _is_whole(path, ledger):
+    there = held(path, LARGEST, follow=True)
+    if there is not None and _is_whole(there, ledger):
         return
     rows = [json.dumps(row_of(each)) + "\n" for each in standing(journal).reports]
     atomic.replace(path, "".join(rows).encode(), durable=False)
 
 
-def _is_whole(path: Path, ledger: Ledger) -> bool:
-    """Whether a file has a line for each step and ends where the journal does.
+def _is_whole(there: bytes, ledger: Ledger) -> bool:
+    """Whether the file has a line for each step and ends where the journal does.
 
     It is never synced: a power cut may have left anything in it.
     """
@@ -56,7 +57,7 @@ def _is_whole(path: Path, ledger: Ledger) -> bool:
     if ledger.evaluations and ledger.evaluations[-1].step == ledger.steps:
         last = ledger.evaluations[-1]
     try:
-        lines = contents(path).decode().splitlines()
+        lines = there.decode().splitlines()
         rows = [json.loads(line) for line in lines]
         steps = [row["step"] for row in rows if "loss" in row]
     except (ValueError, TypeError, KeyError):

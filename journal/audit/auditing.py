@@ -22,6 +22,7 @@ from onlinedpo.journal.reader import (
     Position,
     Reader,
     Tail,
+    header_of,
     path_of,
     segments,
 )
@@ -219,8 +220,7 @@ def _must_have(head: _Head, folder: Path) -> None:
         return
     for path in segments(folder):
         # After the last process began, and before it wrote, the head was a segment's.
-        with path.open("rb") as file:
-            segment = frames.decode_segment(file.read(frames.SEGMENT_SIZE))
+        segment = header_of(path)
         head.look(segment.head, segment.first - 1)
     if head.found is None:
         raise AuditFailed(

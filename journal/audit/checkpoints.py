@@ -9,6 +9,7 @@ from pathlib import Path
 
 from onlinedpo.journal import disk, manifest
 from onlinedpo.journal.manifest import ADAPTER, CONFIG, Manifest
+from onlinedpo.journal.plain_files import contents
 from onlinedpo.journal.present import NO_FILE
 from onlinedpo.journal.reader import Anchors
 from onlinedpo.states.errors import AuditFailed
@@ -104,7 +105,7 @@ class Checkpoints:
         """
         try:
             digest = disk.file_digest(adapters / ADAPTER)
-            said = json.loads((adapters / CONFIG).read_bytes()).get("step")
+            said = json.loads(contents(adapters / CONFIG)).get("step")
         except (OSError, ValueError, AttributeError, RecursionError):
             return
         of = {found.files.get(ADAPTER): found.step for found in reversed(self.sound)}

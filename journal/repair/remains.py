@@ -15,8 +15,9 @@ from pathlib import Path
 
 from onlinedpo.journal import codec, frames
 from onlinedpo.journal.frames import CHAIN, HEADER_SIZE, SEGMENT_SIZE, Broken, Frame
+from onlinedpo.journal.plain_files import contents
 from onlinedpo.journal.present import listed
-from onlinedpo.journal.reader import SUFFIX, Place, Position, path_of
+from onlinedpo.journal.reader import SUFFIX, Place, Position, header_of, path_of
 from onlinedpo.states.errors import JournalDamaged, JournalError
 from onlinedpo.states.records import RunOpened
 
@@ -66,7 +67,7 @@ class Remains:
             self._missing(before + 1, number - 1)
             before = number
             try:
-                data = path.read_bytes()
+                data = contents(path)
             except OSError as error:
                 self._flaw(path, f"the file cannot be read: {error.strerror}")
                 continue
@@ -219,12 +220,11 @@ def _run_of(paths: Iterable[Path]) -> bytes | None:
     sound: Counter[bytes] = Counter()
     damaged: list[bytes] = []
     for path in paths:
-        with suppress(OSError), path.open("rb") as file:
-            head = file.read(SEGMENT_SIZE)
+        with suppress(OSError):
             try:
-                sound[frames.decode_segment(head).run] += 1
+                sound[header_of(path).run] += 1
             except JournalError:
-                damaged.append(head + file.read())
+                damaged.append(contents(path))
     for data in damaged if not sound else ():
         for run in _guesses(data):
             if _next(data, 0, frames.Segment(run, 0, 0, 0, b"")) is not None:

@@ -21,6 +21,7 @@ from onlinedpo.journal.crashpoint import reached
 from onlinedpo.journal.label_folder import LabelFolder
 from onlinedpo.journal.lock import holder
 from onlinedpo.journal.making import making
+from onlinedpo.journal.plain_files import contents
 from onlinedpo.journal.reader import Position, Reader, path_of
 from onlinedpo.journal.repair.answers_left import AnswersLeft, Written
 from onlinedpo.journal.repair.doctor import refusal
@@ -184,7 +185,7 @@ def _keep(beside: Path) -> None:
 def _copy_guidelines(run: Path, half: Path) -> None:
     guidelines = LabelFolder(run / "labels").guidelines
     if guidelines.is_file():
-        atomic.replace(LabelFolder(half / "labels").guidelines, guidelines.read_bytes())
+        atomic.replace(LabelFolder(half / "labels").guidelines, contents(guidelines))
 
 
 class _Segments:

@@ -11,43 +11,14 @@ import itertools
 import os
 import resource
 from contextlib import suppress
-from typing import Any
 
 import pytest
 
 from tests.conftest import Count
 from tests.crash.io_errors.commands import Ended, command
-from tests.crash.io_errors.failing import CTRL_C, EACH, NEVER, READS, Nth, NthRead
+from tests.crash.io_errors.failing import EACH, READS, NthRead
 from tests.crash.io_errors.place import Place, Stopped
 from tests.journal import kit
-
-
-@pytest.fixture(scope="module", params=["answers wait", "a step is not committed"])
-def stopped(request: pytest.FixtureRequest, place: Place) -> Stopped:
-    """A run that was stopped, with a torn tail: its files are all to be read again."""
-    all_calls = Nth(NEVER, "EIO")
-    command("run", place.begin(), *place.settings, fault=all_calls)
-    calls = [call for call, _ in all_calls.calls]
-    if request.param == "answers wait":
-        # The append of the second batch's answers, before their files are moved.
-        done = [n for n, c in enumerate(calls) if c.to and c.to.parent.name == "done"]
-        stop = max(n for n in range(done[2]) if _appends(calls[n]))
-    else:
-        last = next(n for n, c in enumerate(calls) if c.to and "step-000003" in str(c))
-        stop = next(n for n in range(last, len(calls)) if _appends(calls[n]))
-    ended = command("run", place.begin(), *place.settings, fault=Nth(stop + 1, CTRL_C))
-    assert ended.code == 130
-    kept = place.folder / f"stopped-{stop}"
-    place.run.rename(kept)
-    segment = max((kept / "journal").glob("*.odj"))
-    with segment.open("ab") as file:
-        file.write(b"half a frame")
-    return Stopped(kept, ended)
-
-
-def _appends(call: Any) -> bool:
-    return bool(call.name == "write" and call.path.suffix == ".odj")
-
 
 LOOKS = [(how, False) for how in READS] + [("EIO", True)]
 """What fails, and whether that is only the reading of a file's bytes."""
