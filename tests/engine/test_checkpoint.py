@@ -12,8 +12,10 @@ import pytest
 
 from onlinedpo.engine import checkpoint
 from onlinedpo.engine.loop import train
+from onlinedpo.engine.saving import save_if_due
 from onlinedpo.engine.training.optimizer import OPTIMIZERS
 from onlinedpo.journal import manifest
+from onlinedpo.states.errors import RunLocked
 from tests.engine.kit import DROPOUT, WAYS, some_pairs, trainer
 from tests.engine.runs import Listener, Scripted, by_text, opened, state, trained
 
@@ -199,6 +201,21 @@ def test_save_every_spaces_checkpoints_out_and_the_last_is_always_saved(
         run.judge = Scripted(by_text)
         train(run)
         assert sorted(run.ledger.checkpoints) == [2, 4, 5]
+
+
+def test_none_is_written_where_a_run_lay_before(
+    toy: Path, data: Path, tmp_path: Path
+) -> None:
+    """It was moved while the step was computed: its folder is not made anew."""
+    parts = {"model": str(toy), "judge": str(toy), "data": str(data)}
+    with (
+        pytest.raises(RunLocked, match="this run was moved"),
+        opened(tmp_path / "run", **parts, iters=1) as run,
+    ):
+        run.folder.path.rename(tmp_path / "moved")
+        save_if_due(run, 1)
+
+    assert [path.name for path in tmp_path.iterdir()] == ["moved"]
 
 
 @pytest.mark.parametrize("way", WAYS)

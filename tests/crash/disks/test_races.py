@@ -172,17 +172,27 @@ def test_beside_a_run_at_work_others_are_told_and_change_nothing(
     refused(onlinedpo("rewind", run, "--to", "0"), USAGE, "step 0 is not one")
 
 
+@pytest.mark.parametrize("replaced", [False, True], ids=["moved", "replaced"])
 def test_a_run_that_is_moved_while_it_waits_ends_and_says_so(
-    flags: tuple[str, ...], tmp_path: Path
+    replaced: bool, flags: tuple[str, ...], tmp_path: Path
 ) -> None:
-    """Else it would wait for ever for answers that nobody can give it."""
-    run, now = tmp_path / "run", tmp_path / "now"
+    """Else it would wait for ever for answers that nobody can give it.
+
+    Also where a copy lies in its place, as after a backup was put back.
+    """
+    run, now, copy = tmp_path / "run", tmp_path / "now", tmp_path / "copy"
     child = waiting(run, flags)
+    if replaced:
+        shutil.copytree(run, copy)
+    before = kit.contents(copy)
     run.rename(now)
+    if replaced:
+        copy.rename(run)
     assert not child.lives(120), "it goes on where nothing is"
     refused(child.ended(), LOCKED, f"{run}: this run was moved")
     child.close()
-    assert not run.exists(), "nothing is made where it was"
+    assert run.exists() == replaced, "something is made where it was"
+    assert kit.contents(run) == before
     audit(now)
     assert onlinedpo("run", now, "--no-wait").code == 3
 

@@ -11,7 +11,7 @@ import pytest
 
 from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.label_folder import LabelFolder
-from onlinedpo.states.errors import StorageError
+from onlinedpo.states.errors import RunLocked, StorageError
 from tests.conftest import Count
 from tests.crash.hostile.hostile import Waiting, everything, within
 from tests.crash.hostile.traps import Trap, to_folder, to_itself, to_nothing, to_secret
@@ -119,6 +119,18 @@ def test_a_folder_that_may_not_be_read_is_told_of(part: str) -> None:
 
         assert len(run.votes()) == 1
         assert run.stands_still()
+
+
+def test_folders_are_not_made_where_a_run_lay_before(run: Waiting) -> None:
+    """It was moved at the very moment in which its label folders were missed."""
+    run.folder.rename(moved := run.folder.with_name("moved"))
+    with pytest.raises(OSError, match="No such file"):
+        run.look()
+    with pytest.raises(RunLocked, match="this run was moved"):
+        run.inbox.start_over()
+
+    assert not run.folder.exists()
+    assert (moved / "labels" / "todo").is_dir()
 
 
 # -- what is cleared away --------------------------------------------------------------
