@@ -113,6 +113,30 @@ MUTANTS = (
         "        self.folder.keep_moves()\n",
         "",
     ),
+    Mutant(
+        "an adapter that was made again is not synced",
+        "engine/rebuild.py",
+        "        disk.sync_files([half / name for name in (*files, export.CONFIG)])\n",
+        "",
+    ),
+    Mutant(
+        "an export is not synced",
+        "cli/export/pair_files.py",
+        "disk.sync_files([path",
+        "list([path",
+    ),
+    Mutant(
+        "the checkpoint of a fork is not synced",
+        "engine/fork.py",
+        "disk.sync_files([copied / name for name in (*found.files, manifest.NAME)])",
+        "pass",
+    ),
+    Mutant(
+        "the segments of a salvage are not synced",
+        "journal/repair/salvage.py",
+        "        disk.write_synced(path_of(self._folder",
+        "        disk.write_new(path_of(self._folder",
+    ),
     # -- renames and their order --------------------------------------------------
     Mutant(
         "a file is written in place",
@@ -227,6 +251,24 @@ MUTANTS = (
         "        if not same:\n",
         "        if False:\n",
     ),
+    Mutant(
+        "a run that was moved away gets a new checkpoint where it lay",
+        "engine/saving.py",
+        "    run.journal.lock.must_hold()\n",
+        "",
+    ),
+    Mutant(
+        "a run that was replaced by a copy goes on waiting for people",
+        "engine/people/operations.py",
+        "        run.journal.lock.must_hold()\n",
+        "",
+    ),
+    Mutant(
+        "label folders are made where a run lay before",
+        "engine/people/inbox.py",
+        "        self._journal.lock.must_hold()\n",
+        "",
+    ),
     # -- reading ------------------------------------------------------------------
     Mutant(
         "a folder that cannot be read is taken for an empty one",
@@ -239,6 +281,18 @@ MUTANTS = (
         "journal/plain_files.py",
         "_READING | (0 if follow else os.O_NOFOLLOW)",
         "_READING",
+    ),
+    Mutant(
+        "a pipe in the place of a file is waited for",
+        "journal/plain_files.py",
+        "os.O_NONBLOCK | ",
+        "",
+    ),
+    Mutant(
+        "a device is read like a file",
+        "journal/plain_files.py",
+        "        if not stat.S_ISREG(kind):\n",
+        "        if False:\n",
     ),
 )
 
