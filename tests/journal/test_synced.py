@@ -142,3 +142,17 @@ def test_files_are_durable_when_replace_and_publish_return(tmp_path: Path) -> No
     assert len(returned) == 3, "at the beginning, and after each"
     assert lost[-1] == [late], "its bytes are there, its name is not yet"
     assert (tmp_path / "final" / "a").read_bytes() == b"2"
+
+
+def test_a_copy_in_place_of_a_link_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path,
+) -> None:
+    """As the file is that it is a copy of: the last adapter, on another drive."""
+    source, path = tmp_path / "source", tmp_path / "path"
+    source.write_bytes(b"x")
+    with watched(lambda call: OSError(1, "") if call.name == "link" else None) as calls:
+        atomic.link(source, path, durable=True)
+    (named,) = (n for n, call in enumerate(calls.made) if call.to == path)
+    copy = calls.made[named].path
+    assert Call("sync", copy) in calls.made[:named]
+    assert path.read_bytes() == b"x"
