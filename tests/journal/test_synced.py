@@ -17,6 +17,7 @@ from onlinedpo.journal import atomic, disk
 from onlinedpo.journal.writer import Journal
 from onlinedpo.states.lifecycle import by_table
 from tests.crash.calls import Call, Calls, watched
+from tests.crash.hostile.hostile import Waiting
 from tests.crash.power_cuts import order, simulated
 from tests.crash.power_cuts.scenario import Appended, noted
 from tests.journal import kit
@@ -156,3 +157,20 @@ def test_a_copy_in_place_of_a_link_is_on_the_disk_before_it_has_its_name(
     copy = calls.made[named].path
     assert Call("sync", copy) in calls.made[:named]
     assert path.read_bytes() == b"x"
+
+
+def test_a_move_that_a_crash_came_before_is_on_the_disk_when_a_run_begins(
+    tmp_path: Path,
+) -> None:
+    """Else the file could come back after a newer answer, and stand against it."""
+    run = Waiting(tmp_path / "run")
+    ask = run.asks()[0]
+    todo, done = run.labels / "todo", run.labels / "done"
+    run.file(ask).write_bytes(run.answered(ask))
+    run.look()
+    (done / f"{ask}.md").rename(run.file(ask))
+    with watched() as calls:
+        run.restart()
+    (moved,) = (n for n, c in enumerate(calls.made) if c.to == done / f"{ask}.md")
+    synced = {call.path for call in calls.made[moved:] if call.name == "sync"}
+    assert {todo, done} <= synced
