@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from onlinedpo.journal import plain_files
+from onlinedpo.journal.disk_errors import NoPlainFile, told
+from onlinedpo.journal.lock import Lock, holder
 
 
 def test_an_ordinary_file_is_read_as_far_as_is_asked(tmp_path: Path) -> None:
@@ -36,3 +39,29 @@ def test_a_pipe_a_device_and_a_folder_are_not_waited_for(tmp_path: Path) -> None
     (tmp_path / "folder").mkdir()
     for name in ("pipe", "device", "folder"):
         assert plain_files.held(tmp_path / name, 9, follow=True) is None
+
+
+def test_a_file_that_no_run_writes_is_not_read_whole(tmp_path: Path) -> None:
+    """It takes no room on the disk, and would take all of the memory."""
+    file = tmp_path / "file"
+    file.touch()
+    os.truncate(file, plain_files.LARGEST + 1)
+    with pytest.raises(NoPlainFile) as refused:
+        plain_files.contents(file)
+    error = told(refused.value)
+    assert str(error) == f"{file}: it is larger than 1024 MB, which no run writes"
+    assert error.hint == "Put the file itself there, as it was."
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("secret")])
+def test_a_lock_that_is_a_pipe_or_a_link_is_told_as_that(
+    make: Callable[[Path], None], tmp_path: Path
+) -> None:
+    """What a link leads to is not written, nor shown as who has the run."""
+    (tmp_path / "secret").write_bytes(b"secret")
+    make(tmp_path / "lock")
+    assert holder(tmp_path) is None
+    with pytest.raises(NoPlainFile) as refused:
+        Lock(tmp_path)
+    assert str(told(refused.value)) == f"{tmp_path}/lock: it is no ordinary file"
+    assert (tmp_path / "secret").read_bytes() == b"secret"
