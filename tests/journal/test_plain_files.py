@@ -11,6 +11,7 @@ import pytest
 from onlinedpo.journal import plain_files
 from onlinedpo.journal.disk_errors import NoPlainFile, told
 from onlinedpo.journal.lock import Lock, holder
+from onlinedpo.journal.present import is_file
 
 
 def test_an_ordinary_file_is_read_as_far_as_is_asked(tmp_path: Path) -> None:
@@ -65,3 +66,14 @@ def test_a_lock_that_is_a_pipe_or_a_link_is_told_as_that(
         Lock(tmp_path)
     assert str(told(refused.value)) == f"{tmp_path}/lock: it is no ordinary file"
     assert (tmp_path / "secret").read_bytes() == b"secret"
+
+
+def test_a_file_is_what_bears_its_name_or_what_a_link_leads_to(tmp_path: Path) -> None:
+    """Neither a folder nor a pipe is one, nor is a link to nowhere."""
+    (tmp_path / "file").touch()
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name, target in (("link", "file"), ("broken", "nowhere")):
+        (tmp_path / name).symlink_to(target)
+    names = ("file", "link", "folder", "pipe", "broken", "nothing", "file/x")
+    assert [name for name in names if is_file(tmp_path / name)] == ["file", "link"]
