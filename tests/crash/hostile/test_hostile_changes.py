@@ -17,6 +17,7 @@ from tests import starter
 from tests.conftest import Count
 from tests.crash.hostile.hammering import hammer
 from tests.crash.hostile.hostile import Waiting
+from tests.meanwhile import just_before
 
 
 def hammered(place: Path, seed: int, times: int) -> int:
@@ -68,6 +69,24 @@ def test_the_last_that_a_person_saved_counts_always(
 ) -> None:
     """The same for longer, with other hands."""
     count("saves while they are read", hammered(tmp_path / "run", seed, 1000))
+
+
+def test_a_file_that_is_removed_as_it_is_moved_away_was_an_answer(
+    run: Waiting,
+) -> None:
+    """The journal had it by then; what is saved there after that is another."""
+    ask = run.asks()[0]
+    path, first, second = run.file(ask), run.answered(ask), run.answered(ask, "2")
+    path.write_bytes(first)
+    with just_before("rename", path.unlink, path):
+        run.look()
+    assert [vote.raw for vote in run.votes()] == [first]
+    path.write_bytes(second)
+    run.look()
+
+    assert [vote.raw for vote in run.votes()] == [first, second]
+    assert not [record for record in run.records() if isinstance(record, Kept)]
+    assert run.stands_still()
 
 
 @pytest.mark.parametrize("part", ["todo", "inbox"])
