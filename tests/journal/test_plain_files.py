@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,14 @@ from onlinedpo.journal import plain_files
 from onlinedpo.journal.disk_errors import NoPlainFile, told
 from onlinedpo.journal.lock import Lock, holder
 from onlinedpo.journal.present import is_file
+from tests.crash.hostile.hostile import within
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """What waits for a pipe fails, and does not wait for ever."""
+    with within(20):
+        yield
 
 
 def test_an_ordinary_file_is_read_as_far_as_is_asked(tmp_path: Path) -> None:
