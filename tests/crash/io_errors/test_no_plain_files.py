@@ -59,10 +59,7 @@ def bounded() -> Iterator[None]:
 
 
 def own_files(run: Path) -> list[Path]:
-    """All that a run consists of, but for what people put there.
-
-    Its folders may be links to others, so that is left out below.
-    """
+    """All that a run consists of, but for what people put there."""
     found = sorted(path.relative_to(run) for path in run.rglob("*"))
     return [path for path in found if path.parts[0] != "labels"]
 
@@ -117,6 +114,7 @@ def _put_back(path: Path, aside: Path) -> None:
 def _all(
     place: Place, stopped: Stopped, outside: Path, which: slice, traps: Sequence[Trap]
 ) -> int:
+    # The folders of a run may be links to others.
     cases = [
         (path, trap)
         for path, trap in product(own_files(stopped.folder), traps)

@@ -12,7 +12,7 @@ from onlinedpo.engine.fork import fork
 from onlinedpo.engine.run_folder import RunFolder
 from onlinedpo.journal.repair.salvage import salvage
 from tests.conftest import Count
-from tests.crash.calls import watched
+from tests.crash.calls import Calls, watched
 from tests.crash.power_cuts import cuts, scenario, simulated
 from tests.crash.power_cuts.cuts import Cut
 from tests.crash.power_cuts.promises import Told
@@ -60,6 +60,19 @@ def below(state: simulated.State, name: str) -> simulated.State:
     }
 
 
+def whole_or_absent(disk: Path, before: simulated.State, calls: Calls) -> list[Cut]:
+    """What was made in `new` is so after every cut, and `run` as it was; all cuts."""
+    made = below(simulated.read(disk), "new")
+    assert made
+    tried = cuts.every(disk, calls, Cut(0, before, Told()), 10)
+    for cut in tried:
+        new = below(cut.left, "new")
+        assert below(cut.left, "run") == below(before, "run")
+        assert new in ({}, made), f"after call {cut.place}"
+        assert new or cut.place < len(calls.made), "it was said to be made"
+    return tried
+
+
 @pytest.mark.parametrize("way", [same_labels, by_people, salvaged])
 def test_a_new_run_is_whole_or_absent(
     way: Way, disk: Path, tmp_path: Path, count: Count
@@ -71,12 +84,7 @@ def test_a_new_run_is_whole_or_absent(
     with watched() as calls:
         way(disk / "run", disk / "new")
     made = below(simulated.read(disk), "new")
-    tried = cuts.every(disk, calls, Cut(0, before, Told()), 10)
-    for cut in tried:
-        new = below(cut.left, "new")
-        assert below(cut.left, "run") == below(before, "run")
-        assert new in ({}, made), f"after call {cut.place}"
-        assert new or cut.place < len(calls.made), "it was said to be made"
+    tried = whole_or_absent(disk, before, calls)
     absent = [cut for cut in tried if not below(cut.left, "new")]
     for cut in random.Random(0).sample(absent, 10):
         left = tmp_path / "left"
